@@ -1,0 +1,49 @@
+"""actspec_bench: a benchmark for methods that find which units of a network act jointly."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actspec_bench.api import attribute as attribute
+    from actspec_bench.attribution import Attribution as Attribution
+    from actspec_bench.errors import BudgetExceeded as BudgetExceeded
+    from actspec_bench.errors import NotApplicable as NotApplicable
+    from actspec_bench.errors import Undefined as Undefined
+    from actspec_bench.instance import Instance as Instance
+    from actspec_bench.problem import Problem as Problem
+    from actspec_bench.registry import method as method
+    from actspec_bench.registry import metric as metric
+    from actspec_bench.registry import task as task
+    from actspec_bench.truth import Truth as Truth
+
+__version__ = "0.1.0"
+
+# In a checkout that is not installed, methods/ and tasks/ lie beside this folder.
+_here = Path(__file__).parent
+if not (_here / "methods").is_dir() and (_here.parent / "methods").is_dir():
+    __path__.append(str(_here.parent))
+
+_HOMES = {
+    "Attribution": "attribution",
+    "BudgetExceeded": "errors",
+    "Instance": "instance",
+    "NotApplicable": "errors",
+    "Problem": "problem",
+    "Truth": "truth",
+    "Undefined": "errors",
+    "attribute": "api",
+    "method": "registry",
+    "metric": "registry",
+    "task": "registry",
+}
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package stays fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

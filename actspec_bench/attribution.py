@@ -1,0 +1,139 @@
+"""Method -> attribution: what a method returns, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy import ndarray
+
+__all__ = ["Attribution", "Subset"]
+
+Subset = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Subsets of units with signed coefficients.
+
+    Attributes
+    ----------
+    subsets
+        Sorted index tuples, largest ``|coefficient|`` first (ties: shorter, then smaller
+        indices, first). The empty set is never among them.
+    coefficients
+        One signed number a subset, in the same order.
+    returns
+        ``"units"`` if the method scored single units only, else ``"subsets"``.
+    info
+        What else the method has to tell (thresholds, intervals, a reason for an empty result);
+        anything JSON can hold.
+
+    Make one with `from_subsets` or `from_units`.
+    """
+
+    subsets: tuple[Subset, ...]
+    coefficients: Float[ndarray, " subsets"]
+    returns: Literal["subsets", "units"]
+    n: int | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_subsets(
+        cls,
+        coefficients: Mapping[Iterable[int], float],
+        *,
+        n: int | None = None,
+        info: dict[str, Any] | None = None,
+    ) -> Attribution:
+        """Build from ``{(3, 7): 0.8, ...}``; the empty subset is left out.
+
+        Raises
+        ------
+        ValueError
+            An index is negative, repeated or not below ``n``; a coefficient is not finite; a
+            subset is given twice in two orders.
+        """
+        clean: dict[Subset, float] = {}
+        for key, value in coefficients.items():
+            subset = _checked_subset(key, n)
+            if subset in clean:
+                raise ValueError(f"subset {subset} is given twice")
+            if not np.isfinite(value):
+                raise ValueError(f"the coefficient of {subset} is {value}, not a finite number")
+            if subset:
+                clean[subset] = float(value)
+        return cls(*_ranked(clean), "subsets", n, info or {})
+
+    @classmethod
+    def from_units(
+        cls, scores: Iterable[float] | Any, *, info: dict[str, Any] | None = None
+    ) -> Attribution:
+        """Build from one signed score a unit, shape (n,): each unit is a subset of one.
+
+        Units whose score is exactly 0 are not reported as subsets.
+
+        Raises
+        ------
+        ValueError
+            ``scores`` is not one-dimensional or holds a value that is not finite.
+        """
+        array = np.asarray(
+            scores.detach().cpu() if hasattr(scores, "detach") else scores, dtype=float
+        )
+        if array.ndim != 1:
+            raise ValueError(f"unit scores must have shape (n,), not {array.shape}")
+        if not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array))[0])
+            raise ValueError(f"the score of unit {bad} is {array[bad]}, not a finite number")
+        found = {(int(i),): float(array[i]) for i in np.flatnonzero(array)}
+        return cls(*_ranked(found), "units", len(array), info or {})
+
+    def units(self, n: int | None = None) -> Float[ndarray, " n"]:
+        """Importance of each unit: the sum of ``|coefficient|`` over the subsets that hold it."""
+        n = n if n is not None else self.n
+        if n is None:
+            n = 1 + max((max(s) for s in self.subsets), default=-1)
+        scores = np.zeros(n)
+        for subset, coefficient in zip(self.subsets, self.coefficients, strict=True):
+            scores[list(subset)] += abs(coefficient)
+        return scores
+
+    def top(self, m: int, generator: np.random.Generator) -> list[Subset]:
+        """Return the ``m`` subsets of largest ``|coefficient|``, ties broken at random.
+
+        The random order of ties keeps a constant scorer at chance whatever the order of units.
+        """
+        shuffled = generator.permutation(len(self.subsets))
+        order = shuffled[np.argsort(-np.abs(self.coefficients[shuffled]), kind="stable")]
+        return [self.subsets[i] for i in order[:m]]
+
+    def as_dict(self) -> dict[Subset, float]:
+        """Return ``{subset: coefficient}``, in rank order."""
+        return dict(zip(self.subsets, self.coefficients.tolist(), strict=True))
+
+
+def _checked_subset(key: Iterable[int], n: int | None) -> Subset:
+    indices = tuple(key)
+    for i in indices:
+        if isinstance(i, bool) or int(i) != i:
+            raise ValueError(f"{i!r} in subset {indices} is not a unit index")
+        if i < 0 or (n is not None and i >= n):
+            bound = "negative" if i < 0 else f"not below n={n}"
+            raise ValueError(f"unit index {i} in subset {indices} is {bound}")
+    subset = tuple(sorted(int(i) for i in indices))
+    if len(set(subset)) != len(subset):
+        raise ValueError(f"subset {indices} holds a unit twice")
+    return subset
+
+
+def _ranked(
+    coefficients: dict[Subset, float],
+) -> tuple[tuple[Subset, ...], Float[ndarray, " subsets"]]:
+    items = sorted(coefficients.items(), key=lambda kv: (-abs(kv[1]), len(kv[0]), kv[0]))
+    return tuple(s for s, _ in items), np.array([c for _, c in items], dtype=float)

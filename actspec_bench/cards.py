@@ -1,0 +1,53 @@
+"""Decorator -> card: what is told about a task, method or metric, in a closed schema."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Card", "MethodCard", "MetricCard", "TaskCard"]
+
+
+class Card(BaseModel):
+    """Fields common to all three kinds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    summary: str = Field(description="first line of the docstring")
+    citation: str = ""
+
+
+class TaskCard(Card):
+    """What a task is, where its data comes from and how it is scored."""
+
+    version: int = Field(default=1, ge=1, description="raised whenever the numbers may change")
+    truth: Literal["planted", "enumerated", "none"] = Field(
+        description="how the truth is known: planted by construction, enumerated, or not at all"
+    )
+    main_metric: str = Field(description="the metric that ranks methods on this task")
+    chance: str = Field(default="", description="what a random attribution gets")
+    ceiling: str = Field(default="", description="what a perfect attribution gets")
+    data: str = Field(default="none needed", description="data set and where it comes from")
+    licence: str = Field(default="", description="terms of the data")
+    cost: Literal["small", "medium", "large"] = "small"
+
+
+class MethodCard(Card):
+    """What a method returns and where it comes from."""
+
+    returns: Literal["subsets", "units"]
+    family: str = Field(description="such as spectral, gradient, perturbation, control")
+    control: bool = Field(default=False, description="shown on boards and never ranked")
+    sees_truth: bool = Field(default=False, description="built-in controls only")
+
+
+class MetricCard(Card):
+    """What a metric measures and which direction is better."""
+
+    family: Literal["recovery", "faithfulness", "cost"]
+    higher_is_better: bool
+    needs_truth: bool = False
+    unit: str = ""
+    best: float | None = Field(default=None, description="the value of a perfect attribution")

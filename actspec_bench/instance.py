@@ -1,0 +1,31 @@
+"""Task -> instance: a problem together with what the task knows about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actspec_bench.problem import Problem
+    from actspec_bench.truth import Truth
+
+__all__ = ["Instance"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a task returns.
+
+    Attributes
+    ----------
+    problem
+        What methods see.
+    truth
+        What they must not see; None if the task has none.
+    facts
+        Figures about the instance for its records, such as a network's test accuracy.
+    """
+
+    problem: Problem
+    truth: Truth | None = None
+    facts: dict[str, Any] = field(default_factory=dict)

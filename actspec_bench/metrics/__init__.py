@@ -1,0 +1,1 @@
+"""Metrics: one file a family; every module here registers what it holds."""

@@ -1,0 +1,349 @@
+"""Task -> problem: the one interface through which every method sees a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actspec_bench.errors import BudgetExceeded
+from actspec_bench.seeds import seed_from
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Rows = Float[Tensor, "rows n"]
+    Values = Float[Tensor, " rows"]
+
+__all__ = ["DEFAULT_BUDGET", "Meter", "Problem", "Source"]
+
+DEFAULT_BUDGET = 10_000
+UNMETERED = 2**62
+CHUNK_ROWS = 16_384
+
+Kind = Literal["binary", "masked", "interchange"]
+Readout = Literal["margin", "decision"]
+Sampler = Callable[[int, torch.Generator], Tensor]
+
+
+class Meter:
+    """Counts rows through a function, forward and backward apart, and enforces the budget.
+
+    Both directions draw on the one budget. A request that would exceed it is refused whole:
+    none of its rows is evaluated or counted.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.forward = 0
+        self.backward = 0
+
+    @property
+    def remaining(self) -> int:
+        """Rows, of either direction, that may still be asked for."""
+        return self.budget - self.forward - self.backward
+
+    def spend(self, rows: int, direction: Literal["forward", "backward"]) -> None:
+        """Count ``rows`` or raise `BudgetExceeded`."""
+        if rows > self.remaining:
+            raise BudgetExceeded(
+                f"{rows} {direction} rows were asked for and {self.remaining} of the budget of "
+                f"{self.budget} remain"
+            )
+        if direction == "forward":
+            self.forward += rows
+        else:
+            self.backward += rows
+
+
+class _MeteredBackward(torch.autograd.Function):
+    """Identity whose backward pass is counted before the function's own begins."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, meter: Meter) -> Tensor:
+        ctx.meter = meter
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        ctx.meter.spend(gradients[0].shape[0], "backward")
+        return gradients[0], None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """What a problem is made of; the harness wraps it afresh for each method and metric.
+
+    Attributes
+    ----------
+    kind
+        ``"binary"``, ``"masked"`` or ``"interchange"`` (see the README's words).
+    margin
+        (B, n) -> (B,), differentiable where the function is.
+    sampler
+        ``(k, generator) -> (k, n)``: draws from the problem's distribution D.
+    readout
+        ``"margin"``: the value is the margin; ``"decision"``: its sign, in {-1, +1}.
+    foreground, baseline, threshold
+        (R, n) rows to explain; (n,) the value of an ablated unit; (n,) pattern thresholds.
+    heldout
+        Like ``sampler``, for scores on rows that methods never saw; ``None`` means D itself.
+    noise
+        Standard deviation of the noise added to every metered evaluation of the margin.
+    any_pattern
+        Whether the function answers at any x, not only at rows of its sample.
+    notes
+        Sentences a reader of the results must know, such as a fixed carrier input.
+    """
+
+    kind: Kind
+    n: int
+    margin: Callable[[Tensor], Tensor]
+    sampler: Sampler
+    foreground: Tensor
+    baseline: Tensor
+    threshold: Tensor
+    readout: Readout = "margin"
+    heldout: Sampler | None = None
+    noise: float = 0.0
+    any_pattern: bool = True
+    unit_names: Sequence[str] = ()
+    layout: tuple[int, ...] | None = None
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"a problem needs at least one unit, not n={self.n}")
+        for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):
+            if tuple(getattr(self, name).shape) != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape}, not {tuple(getattr(self, name).shape)}"
+                )
+        if self.foreground.ndim != 2 or self.foreground.shape[1] != self.n:
+            raise ValueError(
+                f"foreground must have shape (rows, {self.n}), not {tuple(self.foreground.shape)}"
+            )
+
+
+class Problem:
+    """A function of n units, its distribution and a meter: all that a method sees.
+
+    Parameters
+    ----------
+    source
+        What the problem is made of.
+    budget
+        Rows, forward and backward together, that may be evaluated.
+    seed
+        Seed of `sample`, `generator` and the evaluation noise.
+    """
+
+    def __init__(self, source: Source, *, budget: int = DEFAULT_BUDGET, seed: int = 0) -> None:
+        if budget < 1:
+            raise ValueError(f"budget must be at least 1 row, not {budget}")
+        self._source = source
+        self._meter = Meter(budget)
+        self._seed = seed
+        self._draws = torch.Generator().manual_seed(seed_from(seed, "draws"))
+        self._noise = np.random.default_rng(seed_from(seed, "noise"))
+        #: For a method's own random numbers; separate from the draws of `sample`.
+        self.generator = torch.Generator().manual_seed(seed_from(seed, "method"))
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return self._source.n
+
+    @property
+    def kind(self) -> Kind:
+        """``"binary"``, ``"masked"`` or ``"interchange"``."""
+        return self._source.kind
+
+    @property
+    def readout(self) -> Readout:
+        """Whether `value` is the margin or its sign."""
+        return self._source.readout
+
+    @property
+    def any_pattern(self) -> bool:
+        """Whether the function answers at any x, not only at rows of its sample."""
+        return self._source.any_pattern
+
+    @property
+    def unit_names(self) -> tuple[str, ...]:
+        """One name a unit; ``"0"``, ``"1"``, ... where the task gave none."""
+        return tuple(self._source.unit_names) or tuple(str(i) for i in range(self.n))
+
+    @property
+    def layout(self) -> tuple[int, ...] | None:
+        """Shape in which units are drawn, such as (14, 14), or None."""
+        return self._source.layout
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results must know about this problem."""
+        return tuple(self._source.notes)
+
+    @property
+    def foreground(self) -> Rows:
+        """Rows that instance-wise methods explain, shape (R, n); a copy."""
+        return self._source.foreground.clone()
+
+    @property
+    def baseline(self) -> Float[Tensor, " n"]:
+        """Value of an ablated unit, shape (n,); a copy."""
+        return self._source.baseline.clone()
+
+    @property
+    def threshold(self) -> Float[Tensor, " n"]:
+        """A unit is on where its x exceeds this, shape (n,); a copy."""
+        return self._source.threshold.clone()
+
+    @property
+    def budget(self) -> int:
+        """Rows that the meter allows in all."""
+        return self._meter.budget
+
+    @property
+    def remaining(self) -> int:
+        """Rows, forward and backward together, that may still be evaluated."""
+        return self._meter.remaining
+
+    @property
+    def spent(self) -> dict[str, int]:
+        """Rows counted so far: ``{"forward": ..., "backward": ...}``."""
+        return {"forward": self._meter.forward, "backward": self._meter.backward}
+
+    def value(self, x: Rows) -> Values:
+        """Evaluate the function being explained, (B, n) -> (B,), without gradients.
+
+        The margin, or with the decision readout its sign, +1 where the margin is 0 or more.
+
+        Raises
+        ------
+        BudgetExceeded
+            ``x`` has more rows than remain; none of them is evaluated.
+        ValueError
+            ``x`` has the wrong shape, or the function returned a wrong shape or NaN.
+        """
+        self._admit(x)
+        with torch.no_grad():
+            parts = [self._margin(part) for part in x.split(CHUNK_ROWS)]
+        margin = torch.cat(parts) if parts else torch.empty(0)
+        if self.readout == "margin":
+            return margin
+        return torch.where(margin >= 0, 1.0, -1.0)
+
+    def margin(self, x: Rows) -> Values:
+        """Evaluate the margin, (B, n) -> (B,), differentiably; same errors as `value`."""
+        self._admit(x)
+        output: Tensor = _MeteredBackward.apply(self._margin(x), self._meter)  # type: ignore[no-untyped-call]
+        return output
+
+    def sample(self, k: int) -> Rows:
+        """Draw ``k`` rows from the problem's distribution D, shape (k, n); costs no query."""
+        return self._source.sampler(k, self._draws)
+
+    def pattern(self, x: Rows) -> Rows:
+        """On/off pattern of each row in {-1, +1}: +1 where x exceeds the threshold."""
+        return torch.where(x > self._source.threshold, 1.0, -1.0)
+
+    def restarted(self, *, budget: int, seed: int) -> Problem:
+        """Return the same problem with an unused meter and the given seed."""
+        return Problem(self._source, budget=budget, seed=seed)
+
+    def for_scoring(self, seed: int) -> Problem:
+        """Return a noise-free view with an unbounded budget, for metrics."""
+        return Problem(replace(self._source, noise=0.0), budget=UNMETERED, seed=seed)
+
+    def sample_heldout(self, k: int) -> Rows:
+        """Draw ``k`` rows that methods could not have seen, from D where there are no such rows."""
+        return (self._source.heldout or self._source.sampler)(k, self._draws)
+
+    def _admit(self, x: Tensor) -> None:
+        if x.ndim != 2 or x.shape[1] != self.n:
+            raise ValueError(f"x must have shape (rows, {self.n}), not {tuple(x.shape)}")
+        self._meter.spend(x.shape[0], "forward")
+
+    def _margin(self, x: Tensor) -> Tensor:
+        output = self._source.margin(x if x.requires_grad else x.clone())
+        if not isinstance(output, Tensor):
+            output = torch.as_tensor(output)
+        if output.shape != (x.shape[0],):
+            raise ValueError(
+                f"the function returned shape {tuple(output.shape)} for {x.shape[0]} rows; "
+                f"it must return ({x.shape[0]},)"
+            )
+        output = output.to(torch.get_default_dtype())
+        if not torch.isfinite(output).all():
+            raise ValueError("the function returned a value that is not finite (NaN or infinity)")
+        if self._source.noise:
+            draws = self._noise.standard_normal(x.shape[0])
+            output = output + self._source.noise * torch.from_numpy(draws).to(output.dtype)
+        return output
+
+    @staticmethod
+    def from_function(
+        function: Callable[[Tensor], Any],
+        n: int,
+        *,
+        budget: int | None = None,
+        seed: int = 0,
+        readout: Readout = "margin",
+    ) -> Problem:
+        """Problem of a function on {-1, +1}^n under the uniform distribution.
+
+        Parameters
+        ----------
+        function
+            (B, n) tensor of +-1 -> (B,) tensor or array. Gradient methods need it to be
+            differentiable torch code that also answers between -1 and +1.
+        n
+            Number of units.
+        budget
+            Rows that may be evaluated; 10,000 if not given.
+        """
+        from actspec_bench import sources
+
+        return sources.from_function(function, n, budget=budget, seed=seed, readout=readout)
+
+    @staticmethod
+    def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:
+        """Problem of given rows ``x`` (N, n) and values ``y`` (N,), with no free queries.
+
+        The function answers at the given rows only; rows given more than once answer with the
+        mean of their values. D is the empirical distribution, units are on where x > 0.
+        """
+        from actspec_bench import sources
+
+        return sources.from_samples(x, y, budget=budget, seed=seed)
+
+    @staticmethod
+    def from_module(
+        model: torch.nn.Module,
+        *,
+        layer: str | torch.nn.Module,
+        inputs: Tensor,
+        target: int | Callable[[Tensor], Tensor],
+        readout: Readout = "decision",
+        heldout: Tensor | None = None,
+        budget: int | None = None,
+        seed: int = 0,
+    ) -> Problem:
+        """Interchange problem of one layer of a network; see `sources.from_module`."""
+        from actspec_bench import sources
+
+        return sources.from_module(
+            model,
+            layer=layer,
+            inputs=inputs,
+            target=target,
+            readout=readout,
+            heldout=heldout,
+            budget=budget,
+            seed=seed,
+        )

@@ -1,0 +1,245 @@
+"""Name -> entry: the registries of tasks, methods and metrics, and their decorators."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from actspec_bench.cards import Card, MethodCard, MetricCard, TaskCard
+from actspec_bench.errors import UsageError, nearest
+
+__all__ = ["Entry", "Registry", "method", "methods", "metric", "metrics", "task", "tasks"]
+
+CardT = TypeVar("CardT", bound=Card)
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+TRUTH_MODULE = "actspec_bench.methods.controls"
+
+
+@dataclass(frozen=True)
+class Entry(Generic[CardT]):
+    """One registered function with its card and the schema of its parameters."""
+
+    kind: str
+    card: CardT
+    function: Callable[..., Any]
+    check: Callable[..., None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        return self.card.name
+
+    @property
+    def origin(self) -> str:
+        """File that registered it."""
+        return inspect.getsourcefile(self.function) or self.function.__module__
+
+    @cached_property
+    def schema(self) -> type[BaseModel]:
+        """Pydantic model of the keyword parameters, their types, ranges and defaults."""
+        fields: dict[str, Any] = {}
+        for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
+            if parameter.name == "truth" and getattr(self.card, "sees_truth", False):
+                continue
+            annotation = parameter.annotation
+            if isinstance(annotation, str):
+                annotation = eval(annotation, self.function.__globals__)  # noqa: S307
+            missing = inspect.Parameter.empty
+            default = ... if parameter.default is missing else parameter.default
+            fields[parameter.name] = (Any if annotation is missing else annotation, default)
+        model: type[BaseModel] = create_model(
+            self.name, __config__=ConfigDict(extra="forbid"), **fields
+        )
+        return model
+
+    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Check ``given`` parameters and fill in the defaults.
+
+        Raises
+        ------
+        UsageError
+            A parameter is unknown, of the wrong type, or out of range.
+        """
+        known = list(self.schema.model_fields)
+        for name in given:
+            if name not in known:
+                hint = nearest(name, known) if known else "it takes none"
+                raise UsageError(f"{self.kind} {self.name!r} has no parameter {name!r}; {hint}")
+        try:
+            resolved = self.schema(**given).model_dump()
+            if self.check is not None:
+                self.check(**resolved)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"][:1])
+            got = given.get(where, "nothing")
+            raise UsageError(
+                f"parameter {where!r} of {self.kind} {self.name!r}: {_lower(first['msg'])}, "
+                f"got {got!r}"
+            ) from None
+        except ValueError as error:
+            raise UsageError(f"{self.kind} {self.name!r}: {error}") from None
+        return resolved
+
+
+class Registry(Generic[CardT]):
+    """Entries of one kind by name; the built-in ones are found in their folder on first use."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._entries: dict[str, Entry[CardT]] = {}
+        self._discovered = False
+
+    def add(self, entry: Entry[CardT]) -> None:
+        """Register ``entry``; a name that is taken is an error."""
+        taken = self._entries.get(entry.name)
+        if taken is not None:
+            raise UsageError(
+                f"{self.kind} {entry.name!r} is already registered by {taken.origin}; "
+                "choose another name"
+            )
+        self._entries[entry.name] = entry
+
+    def __getitem__(self, name: str) -> Entry[CardT]:
+        self.discover()
+        if name not in self._entries:
+            hint = nearest(name, list(self._entries))
+            raise UsageError(f"there is no {self.kind} {name!r}; {hint}")
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[Entry[CardT]]:
+        self.discover()
+        return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
+
+    def __contains__(self, name: str) -> bool:
+        self.discover()
+        return name in self._entries
+
+    def discover(self) -> None:
+        """Import every module of the built-in folder whose name has no leading underscore."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self._package}.{module.name}")
+
+
+tasks: Registry[TaskCard] = Registry("task", "actspec_bench.tasks")
+methods: Registry[MethodCard] = Registry("method", "actspec_bench.methods")
+metrics: Registry[MetricCard] = Registry("metric", "actspec_bench.metrics")
+
+
+def task(
+    name: str,
+    *,
+    truth: Literal["planted", "enumerated", "none"],
+    main_metric: str,
+    check: Callable[..., None] | None = None,
+    **card: Any,
+) -> Callable[[FunctionT], FunctionT]:
+    """Register a task: a function of a seed and keyword parameters that returns an `Instance`.
+
+    Parameters
+    ----------
+    truth, main_metric
+        How the truth is known, and the metric that ranks methods on the task.
+    check
+        Called with the parameters before anything runs; raises ValueError with one sentence.
+    **card
+        Other fields of `cards.TaskCard`.
+    """
+
+    def register(function: FunctionT) -> FunctionT:
+        made = _card(TaskCard, name, function, truth=truth, main_metric=main_metric, **card)
+        tasks.add(Entry("task", made, function, check))
+        return function
+
+    return register
+
+
+def method(
+    name: str,
+    *,
+    returns: Literal["subsets", "units"],
+    family: str,
+    check: Callable[..., None] | None = None,
+    **card: Any,
+) -> Callable[[FunctionT], FunctionT]:
+    """Register a method: a function of a problem and parameters that returns an `Attribution`.
+
+    Parameters
+    ----------
+    returns, family
+        ``"subsets"`` or ``"units"``, and a word such as ``"gradient"``.
+    check, **card
+        As for `task`; fields of `cards.MethodCard`.
+    """
+
+    def register(function: FunctionT) -> FunctionT:
+        made = _card(MethodCard, name, function, returns=returns, family=family, **card)
+        if made.sees_truth and function.__module__ != TRUTH_MODULE:
+            raise UsageError(
+                f"method {name!r} asks for the truth, which only the built-in controls may see; "
+                "remove sees_truth"
+            )
+        methods.add(Entry("method", made, function, check))
+        return function
+
+    return register
+
+
+def metric(
+    name: str,
+    *,
+    family: Literal["recovery", "faithfulness", "cost"],
+    higher_is_better: bool,
+    **card: Any,
+) -> Callable[[FunctionT], FunctionT]:
+    """Register a metric: a function of an `Outcome` that returns a float or raises `Undefined`.
+
+    Parameters
+    ----------
+    family, higher_is_better, **card
+        Fields of `cards.MetricCard`.
+    """
+
+    def register(function: FunctionT) -> FunctionT:
+        made = _card(
+            MetricCard, name, function, family=family, higher_is_better=higher_is_better, **card
+        )
+        metrics.add(Entry("metric", made, function))
+        return function
+
+    return register
+
+
+def _card(schema: type[CardT], name: str, function: Callable[..., Any], **fields: Any) -> CardT:
+    summary = (inspect.getdoc(function) or "").partition("\n")[0]
+    if not summary:
+        raise UsageError(f"{function.__name__}() needs a docstring: its first line is the summary")
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters[1:]):
+        raise UsageError(
+            f"{function.__name__}() must take one positional argument and keyword-only "
+            "parameters after it: put a * between them"
+        )
+    try:
+        return schema(name=name, summary=summary, **fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"the card of {name!r}, field {field!r}: {_lower(first['msg'])}") from None
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,292 @@
+"""Function, sample or network -> problem: the three ways to bring your own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from actspec_bench.errors import NotApplicable, nearest
+from actspec_bench.problem import DEFAULT_BUDGET, Problem, Readout, Sampler, Source
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = [
+    "empirical",
+    "from_function",
+    "from_module",
+    "from_samples",
+    "masked",
+    "uniform_patterns",
+]
+
+FOREGROUND_ROWS = 32
+
+
+def uniform_patterns(n: int) -> Sampler:
+    """Sampler of the uniform distribution on {-1, +1}^n."""
+
+    def sample(k: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(0, 2, (k, n), generator=generator).float() * 2 - 1
+
+    return sample
+
+
+def empirical(rows: Float[Tensor, "rows n"]) -> Sampler:
+    """Sampler that draws whole rows of ``rows`` with replacement."""
+
+    def sample(k: int, generator: torch.Generator) -> Tensor:
+        return rows[torch.randint(0, len(rows), (k,), generator=generator)]
+
+    return sample
+
+
+def from_function(
+    function: Callable[[Tensor], Any],
+    n: int,
+    *,
+    budget: int | None = None,
+    seed: int = 0,
+    readout: Readout = "margin",
+) -> Problem:
+    """See `Problem.from_function`."""
+    sample = uniform_patterns(n)
+    source = Source(
+        kind="binary",
+        n=n,
+        margin=function,
+        sampler=sample,
+        readout=readout,
+        foreground=sample(FOREGROUND_ROWS, torch.Generator().manual_seed(seed)),
+        baseline=torch.zeros(n),
+        threshold=torch.zeros(n),
+    )
+    return Problem(source, budget=_budget(budget), seed=seed)
+
+
+def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:
+    """See `Problem.from_samples`."""
+    rows = torch.as_tensor(x, dtype=torch.get_default_dtype())
+    values = torch.as_tensor(y, dtype=torch.get_default_dtype())
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(f"x must have shape (rows, n) with rows, not {tuple(rows.shape)}")
+    if values.shape != (len(rows),):
+        raise ValueError(f"y must have shape ({len(rows)},), not {tuple(values.shape)}")
+    if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
+        raise ValueError("x and y must be finite; drop or fill the rows that are not")
+    distinct, position, counts = torch.unique(
+        rows, dim=0, return_inverse=True, return_counts=True
+    )
+    means = torch.zeros(len(distinct)).index_add(0, position, values) / counts
+    answers = {row.numpy().tobytes(): value for row, value in zip(distinct, means, strict=True)}
+
+    def look_up(queries: Tensor) -> Tensor:
+        try:
+            return torch.stack([answers[row.detach().numpy().tobytes()] for row in queries])
+        except KeyError:
+            raise NotApplicable(
+                "this problem answers only at the rows it was given; "
+                "query rows of `foreground` or `sample`"
+            ) from None
+
+    source = Source(
+        kind="interchange",
+        n=rows.shape[1],
+        margin=look_up,
+        sampler=empirical(rows),
+        foreground=rows,
+        baseline=rows.mean(0),
+        threshold=torch.zeros(rows.shape[1]),
+        any_pattern=False,
+    )
+    return Problem(source, budget=_budget(budget), seed=seed)
+
+
+def masked(
+    function: Callable[[Tensor], Tensor],
+    n: int,
+    *,
+    readout: Readout,
+    layout: tuple[int, ...] | None = None,
+    unit_names: tuple[str, ...] = (),
+) -> Source:
+    """Source of one input of a network whose n parts are switched on (+1) and off (-1).
+
+    ``function`` maps (B, n) coordinates in [-1, +1] to margins; +1 stands for the input's own
+    value, -1 for the baseline's, anything between for the affine mixture of both.
+    """
+    return Source(
+        kind="masked",
+        n=n,
+        margin=function,
+        sampler=uniform_patterns(n),
+        readout=readout,
+        foreground=torch.ones(1, n),
+        baseline=-torch.ones(n),
+        threshold=torch.zeros(n),
+        layout=layout,
+        unit_names=unit_names,
+    )
+
+
+def from_module(
+    model: nn.Module,
+    *,
+    layer: str | nn.Module,
+    inputs: Tensor,
+    target: int | Callable[[Tensor], Tensor],
+    readout: Readout = "decision",
+    heldout: Tensor | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+) -> Problem:
+    """Interchange problem: the units are a layer's activations over a data set.
+
+    The layer's output is flattened to n units and replaced during a forward pass; hooks,
+    train/eval flags and ``requires_grad`` are put back after every call.
+
+    Parameters
+    ----------
+    model, layer
+        A network and one of its modules, or the module's dotted name. The layer must run once
+        in a forward pass and return a tensor.
+    inputs
+        (N, ...) inputs whose activations are the problem's distribution.
+    target
+        A class: the margin is its logit minus the best other logit (for a single output: the
+        output itself, target 0). Or a function from the network's output to (B,) margins.
+    heldout
+        Inputs whose activations are kept for the scores; methods never see them.
+
+    Notes
+    -----
+    Where a skip connection bypasses the layer the output also depends on the carrier input.
+    The carrier is then ``inputs[0]``, and the problem's `notes` say so.
+    """
+    module = _find_layer(model, layer)
+    activations, shape = _capture(model, module, inputs)
+    carrier = inputs[:1]
+    readout_of = _margin_of(target)
+
+    def margin(x: Tensor) -> Tensor:
+        with _untouched(model), _replaced(module, x.reshape(-1, *shape)):
+            return readout_of(model(carrier.expand(len(x), *carrier.shape[1:])))
+
+    notes: tuple[str, ...] = ()
+    probe = slice(0, 64)
+    with torch.no_grad(), _untouched(model):
+        direct = readout_of(model(inputs[probe]))
+        through = margin(activations[probe])
+    if not torch.allclose(direct, through, rtol=1e-3, atol=1e-4):
+        notes = ("the layer is bypassed: the carrier input is fixed to the first input",)
+    n = activations.shape[1]
+    source = Source(
+        kind="interchange",
+        n=n,
+        margin=margin,
+        sampler=empirical(activations),
+        heldout=None if heldout is None else empirical(_capture(model, module, heldout)[0]),
+        readout=readout,
+        foreground=activations[:FOREGROUND_ROWS],
+        baseline=activations.mean(0),
+        threshold=torch.zeros(n),
+        layout=tuple(shape) if len(shape) > 1 else None,
+        notes=notes,
+    )
+    return Problem(source, budget=_budget(budget), seed=seed)
+
+
+def _budget(budget: int | None) -> int:
+    return DEFAULT_BUDGET if budget is None else budget
+
+
+def _find_layer(model: nn.Module, layer: str | nn.Module) -> nn.Module:
+    modules = dict(model.named_modules())
+    if isinstance(layer, nn.Module):
+        if not any(module is layer for module in modules.values()):
+            raise ValueError("layer is not a module of the model")
+        return layer
+    if layer not in modules:
+        raise ValueError(f"the model has no layer {layer!r}; {nearest(layer, list(modules)[1:])}")
+    return modules[layer]
+
+
+def _margin_of(target: int | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    if callable(target):
+        return target
+
+    def margin(output: Tensor) -> Tensor:
+        if output.ndim == 1 or output.shape[1] == 1:
+            if target != 0:
+                raise ValueError(f"the network has one output, so target must be 0, not {target}")
+            return output.reshape(-1)
+        if output.ndim != 2 or not 0 <= target < output.shape[1]:
+            raise ValueError(
+                f"target {target} is not a class of an output of shape {tuple(output.shape)}; "
+                "give a function from the output to (rows,) margins"
+            )
+        rivals = torch.cat([output[:, :target], output[:, target + 1 :]], dim=1)
+        return output[:, target] - rivals.amax(1)
+
+    return margin
+
+
+@contextlib.contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Evaluate without training behaviour or parameter gradients, and put all of it back."""
+    training = [(module, module.training) for module in model.modules()]
+    gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        model.eval()
+        for parameter, _ in gradients:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module, flag in training:
+            module.training = flag
+        for parameter, flag in gradients:
+            parameter.requires_grad_(flag)
+
+
+@contextlib.contextmanager
+def _replaced(module: nn.Module, activation: Tensor) -> Iterator[None]:
+    runs = 0
+
+    def swap(_module: nn.Module, _inputs: Any, _output: Any) -> Tensor:
+        nonlocal runs
+        runs += 1
+        if runs > 1:
+            raise ValueError("the layer runs more than once in a forward pass; choose another")
+        return activation
+
+    handle = module.register_forward_hook(swap)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _capture(model: nn.Module, module: nn.Module, inputs: Tensor) -> tuple[Tensor, torch.Size]:
+    """Return the layer's activations over ``inputs``, (N, n), and the shape of one of them."""
+    seen: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise ValueError(f"the layer returns {type(output).__name__}, not a tensor")
+        seen.append(output.detach().clone())
+
+    handle = module.register_forward_hook(keep)
+    try:
+        with torch.no_grad(), _untouched(model):
+            model(inputs)
+    finally:
+        handle.remove()
+    if len(seen) != 1:
+        raise ValueError(
+            f"the layer runs {len(seen)} times in a forward pass; choose one that runs once"
+        )
+    return seen[0].reshape(len(inputs), -1), seen[0].shape[1:]

@@ -1,0 +1,68 @@
+"""Task -> truth: the spectrum a task knows and a method must not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actspec_bench.attribution import Subset
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy import ndarray
+
+__all__ = ["Truth"]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The subsets a method ought to find, with their coefficients.
+
+    Attributes
+    ----------
+    spectrum
+        True subset -> its Fourier coefficient (for a correlated distribution, the planted one).
+    n
+        Number of units.
+    exhaustive
+        Whether every subset outside ``spectrum`` has coefficient zero: only then is a reported
+        subset outside it a *false* discovery.
+    """
+
+    spectrum: Mapping[Subset, float]
+    n: int
+    exhaustive: bool = True
+
+    @classmethod
+    def from_coefficients(
+        cls, coefficients: Float[ndarray, " patterns"], *, subsets: int = 10
+    ) -> Truth:
+        """Truth of an enumerated function: its ``subsets`` largest coefficients (and ties).
+
+        Parameters
+        ----------
+        coefficients
+            All 2^n Fourier coefficients; bit i of the position tells whether unit i is in.
+        subsets
+            How many count as the truth; subsets that tie with the last one count too.
+        """
+        n = int(len(coefficients)).bit_length() - 1
+        magnitude = np.abs(np.asarray(coefficients, dtype=float))
+        magnitude[0] = 0.0
+        cut = np.sort(magnitude)[-min(subsets, len(magnitude) - 1)]
+        chosen = np.flatnonzero(magnitude >= max(cut, np.finfo(float).tiny))
+        spectrum = {
+            tuple(i for i in range(n) if position >> i & 1): float(coefficients[position])
+            for position in chosen.tolist()
+        }
+        return cls(spectrum, n, exhaustive=False)
+
+    def relevant(self) -> ndarray:
+        """Boolean (n,): whether a unit is in some true subset."""
+        mask = np.zeros(self.n, dtype=bool)
+        for subset in self.spectrum:
+            mask[list(subset)] = True
+        return mask

@@ -1,0 +1,54 @@
+"""Exact transform: every pattern is queried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from actspec_bench.attribution import Attribution
+from actspec_bench.errors import NotApplicable
+from actspec_bench.registry import method
+
+if TYPE_CHECKING:
+    from actspec_bench.problem import Problem
+
+LARGEST_N = 20
+RELATIVE_FLOOR = 1e-6
+
+
+@method(
+    "exact-wht",
+    returns="subsets",
+    family="spectral",
+    citation="O'Donnell, Analysis of Boolean Functions, 2014, section 1.2",
+)
+def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) -> Attribution:
+    """Walsh-Hadamard transform of all 2^n patterns, n at most 20.
+
+    Parameters
+    ----------
+    subsets
+        How many of the largest coefficients to report; those below a millionth of the largest
+        are rounding and left out.
+    """
+    from actspec_bench.spectrum import all_patterns, walsh_hadamard
+
+    n = problem.n
+    if problem.kind == "interchange":
+        raise NotApplicable("real-valued activations have no grid of patterns to query")
+    if n > LARGEST_N:
+        raise NotApplicable(f"all 2^{n} patterns are too many: n must be at most {LARGEST_N}")
+    if problem.remaining < 2**n:
+        raise NotApplicable(f"all {2**n:,} patterns exceed the budget of {problem.remaining:,}")
+    coefficients = walsh_hadamard(problem.value(all_patterns(n)))
+    magnitude = coefficients.abs()
+    magnitude[0] = 0.0
+    largest = magnitude.argsort(descending=True, stable=True)[:subsets].tolist()
+    floor = RELATIVE_FLOOR * float(magnitude.max())
+    found = {
+        tuple(i for i in range(n) if position >> i & 1): float(coefficients[position])
+        for position in largest
+        if magnitude[position] > floor
+    }
+    return Attribution.from_subsets(found, n=n)

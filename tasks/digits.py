@@ -1,0 +1,80 @@
+"""Digits tasks: a network trained on scikit-learn's 1,797 handwritten digits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actspec_bench.instance import Instance
+from actspec_bench.registry import task
+
+_DATA = "the 1,797 8x8 digits that ship with scikit-learn (UCI optical recognition, test part)"
+_CITATION = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
+
+
+@task(
+    "digits-hidden",
+    truth="none",
+    main_metric="surrogate_r2",
+    chance="near 0",
+    ceiling="at most 1; below it where 16 characters cannot carry the function",
+    data=_DATA,
+    licence="CC BY 4.0",
+    citation=_CITATION,
+)
+def digits_hidden(
+    seed: int,
+    *,
+    readout: Literal["margin", "decision"] = "decision",
+    target: Annotated[int, Field(ge=0, le=9)] | None = None,
+) -> Instance:
+    """64 neurons of the first hidden layer of a digits classifier, over its training rows.
+
+    A 64-64-32-10 ReLU network is trained per instance. The function is one class against the
+    rest: its logit minus the best other, or the sign. Scores use test digits' activations.
+
+    Parameters
+    ----------
+    readout
+        The margin, or its sign.
+    target
+        The class; drawn from the seed if not given.
+    """
+    from actspec_bench.tasks._digits import hidden
+
+    return hidden(seed, readout=readout, target=target)
+
+
+@task(
+    "digits-patches",
+    truth="enumerated",
+    main_metric="subset_f1",
+    chance="about 0: 10 of 65,535 subsets",
+    ceiling="1",
+    data=_DATA,
+    licence="CC BY 4.0",
+    citation=_CITATION,
+)
+def digits_patches(
+    seed: int,
+    *,
+    readout: Literal["margin", "decision"] = "decision",
+    subsets: Annotated[int, Field(ge=1, le=1000)] = 10,
+) -> Instance:
+    """16 patches of one test digit, switched between its own ink and a blank.
+
+    The function is the class that the network sees in the whole digit against the rest. The
+    truth is the largest coefficients of the transform of all 65,536 patterns. A digit is taken
+    if the network is right about it and at least a tenth of the patterns change the decision.
+
+    Parameters
+    ----------
+    readout
+        The margin, or its sign.
+    subsets
+        How many of the largest coefficients count as the truth.
+    """
+    from actspec_bench.tasks._digits import patches
+
+    return patches(seed, readout=readout, subsets=subsets)
