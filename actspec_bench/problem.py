@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.errors import BudgetExceeded
+from actspec_bench.meter import DEFAULT_BUDGET, UNMETERED, Meter
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
@@ -19,45 +19,13 @@ if TYPE_CHECKING:
     Rows = Float[Tensor, "rows n"]
     Values = Float[Tensor, " rows"]
 
-__all__ = ["DEFAULT_BUDGET", "Meter", "Problem", "Source"]
+__all__ = ["Problem", "Source"]
 
-DEFAULT_BUDGET = 10_000
-UNMETERED = 2**62
 CHUNK_ROWS = 16_384
 
 Kind = Literal["binary", "masked", "interchange"]
 Readout = Literal["margin", "decision"]
 Sampler = Callable[[int, torch.Generator], Tensor]
-
-
-class Meter:
-    """Counts rows through a function, forward and backward apart, and enforces the budget.
-
-    Both directions draw on the one budget. A request that would exceed it is refused whole:
-    none of its rows is evaluated or counted.
-    """
-
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self.forward = 0
-        self.backward = 0
-
-    @property
-    def remaining(self) -> int:
-        """Rows, of either direction, that may still be asked for."""
-        return self.budget - self.forward - self.backward
-
-    def spend(self, rows: int, direction: Literal["forward", "backward"]) -> None:
-        """Count ``rows`` or raise `BudgetExceeded`."""
-        if rows > self.remaining:
-            raise BudgetExceeded(
-                f"{rows} {direction} rows were asked for and {self.remaining} of the budget of "
-                f"{self.budget} remain"
-            )
-        if direction == "forward":
-            self.forward += rows
-        else:
-            self.backward += rows
 
 
 class _MeteredBackward(torch.autograd.Function):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench.errors import NotApplicable, nearest
-from actspec_bench.problem import DEFAULT_BUDGET, Problem, Readout, Sampler, Source
+from actspec_bench.meter import DEFAULT_BUDGET
+from actspec_bench.problem import Problem, Readout, Sampler, Source
 
 if TYPE_CHECKING:
     from jaxtyping import Float

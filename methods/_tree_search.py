@@ -87,6 +87,7 @@ def search(
         budget = problem.remaining
         influence = _influence(queries, units, int(SCREEN_SHARE * budget))
         units = sorted(influence, key=lambda unit: -influence[unit])
+        info["units_influential"] = len(units)
         units = distinct_units(draws, units, gamma)
         rows = problem.remaining - int(TEST_SHARE * budget)
         units = units[: rows // (COMPLETIONS * LEAST_RESTRICTIONS)]

@@ -1,0 +1,8 @@
+"""``python -m actspec_bench``."""
+
+from __future__ import annotations
+
+from actspec_bench.cli import main
+
+if __name__ == "__main__":
+    main()

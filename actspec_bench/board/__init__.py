@@ -1,0 +1,53 @@
+"""Records -> boards: tables, a page and a picture, a pure function of records.jsonl."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actspec_bench.board.table import Board, make_board
+from actspec_bench.store import read_results, write_text
+
+__all__ = ["FORMATS", "check_board", "load_board", "render", "write_board"]
+
+FORMATS = ("md", "csv", "json", "tex", "html")
+PICTURE = "recovery.svg"
+
+
+def load_board(folder: Path) -> Board:
+    """Compute the board of a result folder from its records.jsonl."""
+    return make_board(read_results(folder))
+
+
+def render(board: Board) -> dict[str, str]:
+    """File name -> text of everything that is written beside records.jsonl."""
+    from actspec_bench.board.page import to_html
+    from actspec_bench.board.pictures import recovery_against_queries
+    from actspec_bench.board.text import to_csv, to_json, to_markdown, to_tex
+
+    picture = recovery_against_queries(board)
+    return {
+        "leaderboard.md": to_markdown(board, PICTURE),
+        "leaderboard.csv": to_csv(board),
+        "leaderboard.json": to_json(board),
+        "leaderboard.tex": to_tex(board),
+        "leaderboard.html": to_html(board, picture),
+        PICTURE: picture,
+    }
+
+
+def write_board(folder: Path) -> Board:
+    """Write the boards of a result folder and return what they show."""
+    board = load_board(folder)
+    for name, text in render(board).items():
+        write_text(folder / name, text)
+    return board
+
+
+def check_board(folder: Path) -> list[str]:
+    """Names of the files in ``folder`` that differ from what its records give, or are absent."""
+    differing = []
+    for name, text in render(load_board(folder)).items():
+        file = folder / name
+        if not file.is_file() or file.read_bytes() != text.encode("utf-8"):
+            differing.append(name)
+    return differing

@@ -1,0 +1,211 @@
+"""Cell -> record fields: build the task, run the method, score it; in this process.
+
+The runner calls this in a child process of its own for every cell.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from actspec_bench.api import checked_attribution
+from actspec_bench.errors import BudgetExceeded, NotApplicable, Undefined
+from actspec_bench.instance import Instance
+from actspec_bench.outcome import Costs, Outcome
+from actspec_bench.peak import PeakMemory
+from actspec_bench.problem import Problem
+from actspec_bench.registry import Entry, methods, metrics, tasks
+from actspec_bench.seeds import canonical_json, seed_from
+
+if TYPE_CHECKING:
+    from actspec_bench.attribution import Attribution
+    from actspec_bench.cards import MethodCard
+    from actspec_bench.records import Cell
+    from actspec_bench.truth import Truth
+
+__all__ = ["PHASES", "execute"]
+
+PHASES = ("build", "attribute", "score")
+STORED_SUBSETS = 64
+PROBE_ROWS = 16
+SIGNIFICANT_DIGITS = 9
+
+
+class _Phases:
+    """Announces each phase and keeps its seconds."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self.seconds: dict[str, float] = {}
+        self.current = ""
+
+    def __call__(self, name: str) -> _Phases:
+        self.current = name
+        self._announce(name)
+        return self
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds[self.current] = round(time.perf_counter() - self._started, 6)
+
+
+def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -> dict[str, Any]:
+    """Run one cell and return the fields of its record that depend on the run.
+
+    A failure of the task, the method or a metric is a status with its reason, never an
+    exception.
+    """
+    phases = _Phases(announce)
+    fields: dict[str, Any] = {"status": "ok"}
+    try:
+        _run(cell, phases, fields)
+    except NotApplicable as reason:
+        fields.update(status="skipped", reason=str(reason))
+    except BudgetExceeded as reason:
+        fields.update(status="over-budget", reason=str(reason))
+    except MemoryError:
+        fields.update(status="oom", reason=f"out of memory in the {phases.current} phase")
+    except (Exception, SystemExit) as error:
+        fields.update(_failure(error, phases.current))
+    fields["phases"] = phases.seconds
+    return fields
+
+
+def _run(cell: Cell, phases: _Phases, fields: dict[str, Any]) -> None:
+    entry = methods[cell.method.name]
+    with phases("build"):
+        _seed_everything(cell.instance_seed)
+        instance = _built(cell)
+        truth = instance.truth
+        if entry.card.sees_truth and truth is None:
+            raise NotApplicable("the task has no known truth")
+        facts = _json(instance.facts, "the instance's facts")
+        fields.update(facts=facts, notes=list(instance.problem.notes))
+    problem = instance.problem.restarted(budget=cell.budget, seed=cell.method_seed)
+    probe = _Probe(problem, cell.instance_seed)
+    with phases("attribute"):
+        attribution, costs = _attributed(cell, entry, problem, truth)
+    probe.check()
+    fields.update(_stored(attribution))
+    with phases("score"):
+        outcome = Outcome(
+            attribution, problem, truth, costs, seed_from("metrics", cell.task_identity)
+        )
+        _score(outcome, fields)
+
+
+def _built(cell: Cell) -> Instance:
+    made = tasks[cell.task.name].function(cell.instance_seed, **cell.task.parameters)
+    if isinstance(made, Problem):
+        made = Instance(made)
+    if not isinstance(made, Instance):
+        raise TypeError(
+            f"task {cell.task.name!r} returned {type(made).__name__}; return an Instance"
+        )
+    return made
+
+
+def _attributed(
+    cell: Cell, entry: Entry[MethodCard], problem: Problem, truth: Truth | None
+) -> tuple[Attribution, Costs]:
+    extra = {"truth": truth} if entry.card.sees_truth else {}
+    _seed_everything(cell.method_seed)
+    memory = PeakMemory()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = entry.function(problem, **cell.method.parameters, **extra)
+    costs = Costs(
+        queries=problem.spent["forward"],
+        backward_queries=problem.spent["backward"],
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        peak_mib=memory.mib_above_start(),
+    )
+    return checked_attribution(found, entry, problem.n), costs
+
+
+class _Probe:
+    """Notices a method that changes the function, the network or the data it was given."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem, self._seed = problem, seed
+        self._before = self._look()
+
+    def _look(self) -> list[torch.Tensor]:
+        view = self._problem.for_scoring(self._seed)
+        rows = view.foreground[:PROBE_ROWS]
+        return [rows, view.sample(PROBE_ROWS), view.baseline, view.value(rows)]
+
+    def check(self) -> None:
+        if not all(map(torch.equal, self._before, self._look())):
+            raise RuntimeError("the method changed the function or the data it was given")
+
+
+def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
+    scores: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    fields.update(scores=scores, missing=missing)
+    for entry in metrics:
+        try:
+            value = float(entry.function(outcome))
+            if not np.isfinite(value):
+                raise ValueError(f"the value is {value}; raise Undefined with the reason")
+            scores[entry.name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        except Undefined as reason:
+            missing[entry.name] = str(reason)
+        except Exception as error:  # noqa: BLE001 - a plug-in's metric must not lose the others
+            failure = _failure(error, "score")
+            failure["reason"] = f"metric {entry.name!r}: {failure['reason']}"
+            missing[entry.name] = failure["reason"]
+            fields.update(failure)
+
+
+def _stored(attribution: Attribution) -> dict[str, Any]:
+    return {
+        "subsets": [list(subset) for subset in attribution.subsets[:STORED_SUBSETS]],
+        "coefficients": [
+            float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+            for value in attribution.coefficients[:STORED_SUBSETS].tolist()
+        ],
+        "reported": len(attribution.subsets),
+        "info": _json(attribution.info, "the attribution's info"),
+    }
+
+
+def _json(value: dict[str, Any], what: str) -> dict[str, Any]:
+    try:
+        copied: dict[str, Any] = json.loads(canonical_json(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be plain JSON: {error}") from None
+    return copied
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed the global generators too, which libraries draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - other libraries use the legacy generator
+    torch.manual_seed(seed)
+
+
+def _failure(error: BaseException, phase: str) -> dict[str, Any]:
+    """Record fields of an exception; the traceback names files without their folders."""
+    if "can't allocate memory" in str(error):
+        return {"status": "oom", "reason": f"out of memory in the {phase} phase"}
+    if isinstance(error, SystemExit):
+        reason = f"the code called sys.exit({error.code!r}) in the {phase} phase"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    frames = [
+        f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"status": "error", "reason": reason, "traceback": "\n".join(frames)}

@@ -1,0 +1,127 @@
+"""Suite or specifications -> cells: the whole work list, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from actspec_bench.errors import UsageError, nearest
+from actspec_bench.meter import DEFAULT_BUDGET
+from actspec_bench.records import Cell
+from actspec_bench.registry import Entry, methods, metrics, tasks
+from actspec_bench.seeds import digest
+from actspec_bench.sourcehash import source_digest
+from actspec_bench.specs import Spec
+
+__all__ = ["DEFAULT_INSTANCES", "SUITES", "Suite", "custom_suite", "find_suite", "plan_cells", "sources_of"]
+
+DEFAULT_INSTANCES = 5
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named selection; no methods means every one that is registered."""
+
+    name: str
+    summary: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = (DEFAULT_BUDGET,)
+    instances: int = DEFAULT_INSTANCES
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "default",
+            "planted parities, nothing planted, and a digits network's neurons and patches",
+            tasks=(
+                "planted-parity[noise=0.05]",
+                "planted-parity[n=12,terms=4,orders=(1,2,3,4)]",
+                "planted-parity[terms=3,readout=decision,low=1.0]",
+                "planted-nothing",
+                "digits-hidden",
+                "digits-patches",
+            ),
+            budgets=(1_000, DEFAULT_BUDGET),
+        ),
+        Suite(
+            "smoke",
+            "seconds: one small planted task, one instance, every method",
+            tasks=("planted-parity[n=10,terms=2,order=2]",),
+            budgets=(2_000,),
+            instances=1,
+        ),
+    )
+}
+
+
+def find_suite(name: str) -> Suite:
+    """Return the suite ``name`` or say what there is."""
+    if name not in SUITES:
+        raise UsageError(f"there is no suite {name!r}; {nearest(name, list(SUITES))}")
+    return SUITES[name]
+
+
+def custom_suite(
+    base: Suite, task_texts: Sequence[str] = (), method_texts: Sequence[str] = ()
+) -> Suite:
+    """Return ``base`` with the tasks and methods named instead of its own, where any are."""
+    return replace(
+        base, tasks=tuple(task_texts) or base.tasks, methods=tuple(method_texts) or base.methods
+    )
+
+
+def plan_cells(suite: Suite) -> list[Cell]:
+    """Every cell of ``suite``, instance by instance, in the order in which they start.
+
+    Raises
+    ------
+    UsageError
+        A name or parameter is not valid, or something is named twice.
+    """
+    task_specs = [Spec.parse(text, tasks) for text in suite.tasks]
+    method_texts = suite.methods or [entry.name for entry in methods]
+    method_specs = [Spec.parse(text, methods) for text in method_texts]
+    for kind, specs in (("task", task_specs), ("method", method_specs)):
+        labels = [spec.label for spec in specs]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise UsageError(f"{kind} {label!r} is named twice; name it once")
+    if len(set(suite.budgets)) < len(suite.budgets):
+        raise UsageError(f"a budget is given twice in {list(suite.budgets)}; give it once")
+    for spec in task_specs:
+        main = tasks[spec.name].card.main_metric
+        if main not in metrics:
+            hint = nearest(main, [entry.name for entry in metrics])
+            raise UsageError(f"task {spec.name!r} names {main!r} as its main metric; {hint}")
+    return [
+        Cell(task, tasks[task.name].card.version, instance, method, budget)
+        for task in task_specs
+        for instance in range(suite.instances)
+        for budget in suite.budgets
+        for method in method_specs
+    ]
+
+
+def sources_of(cells: Sequence[Cell]) -> dict[str, dict[str, str]]:
+    """Cell id -> digests of the code that the cell's numbers depend on."""
+    seen: dict[tuple[str, str], str] = {}
+
+    def entry_digest(entry: Entry[Any]) -> str:
+        key = (entry.origin, entry.function.__module__)
+        if key not in seen:
+            seen[key] = source_digest(*key)
+        return seen[key]
+
+    scored = digest({entry.name: entry_digest(entry) for entry in metrics})
+    return {
+        cell.id: {
+            "task": entry_digest(tasks[cell.task.name]),
+            "method": entry_digest(methods[cell.method.name]),
+            "metrics": scored,
+        }
+        for cell in cells
+    }

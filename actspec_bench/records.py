@@ -1,0 +1,106 @@
+"""Cell -> record: the identity of a cell, and the one stored outcome of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actspec_bench.seeds import digest, seed_from
+from actspec_bench.specs import Spec
+
+__all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Record", "Status"]
+
+SCHEMA_VERSION = 1
+Status = Literal["ok", "error", "timeout", "oom", "over-budget", "skipped"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (task + parameters, instance, method + parameters, budget).
+
+    Attributes
+    ----------
+    instance
+        Number of the task's instance, from 0; its seed is `instance_seed`.
+    budget
+        Rows that the method may evaluate.
+    """
+
+    task: Spec
+    task_version: int
+    instance: int
+    method: Spec
+    budget: int
+
+    @cached_property
+    def task_identity(self) -> list[Any]:
+        """What the numbers of the task depend on."""
+        return [self.task.name, self.task_version, self.task.parameters, self.instance]
+
+    @cached_property
+    def method_identity(self) -> list[Any]:
+        """What the numbers of the method depend on, apart from task and budget."""
+        return [self.method.name, self.method.parameters]
+
+    @cached_property
+    def id(self) -> str:
+        """Stable name of the cell: 16 hex digits."""
+        return digest(self.task_identity, self.method_identity, self.budget)[:16]
+
+    @property
+    def instance_seed(self) -> int:
+        """Seed of the task's instance; the same for every method and budget."""
+        return seed_from("instance", self.task_identity)
+
+    @property
+    def method_seed(self) -> int:
+        """Seed of the method on this instance; the same at every budget."""
+        return seed_from("method", self.task_identity, self.method_identity)
+
+
+class Record(BaseModel):
+    """The stored outcome of one cell, whatever happened to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    cell: str = Field(description="id of the cell, a hash of the identity below and the budget")
+    task: str = Field(description="label: name and parameters that differ from their defaults")
+    task_name: str
+    task_version: int
+    task_parameters: dict[str, Any] = Field(description="all parameters, defaults included")
+    instance: int = Field(description="number of the instance, from 0")
+    instance_seed: int
+    method: str = Field(description="label, as for the task")
+    method_name: str
+    method_parameters: dict[str, Any]
+    method_seed: int
+    budget: int = Field(description="rows, forward and backward together")
+    control: bool = Field(description="whether the method is a control, which is never ranked")
+    main_metric: str = Field(description="the metric that ranks methods on this task")
+    status: Status
+    reason: str = Field(default="", description="why the status is not ok, in a sentence")
+    traceback: str = Field(default="", description="of an error in a method, task or metric")
+    output: str = Field(default="", description="end of what a failed cell printed")
+    scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
+    missing: dict[str, str] = Field(
+        default_factory=dict, description="metric -> why it has no value here"
+    )
+    subsets: list[list[int]] = Field(
+        default_factory=list, description="the largest reported subsets, at most 64"
+    )
+    coefficients: list[float] = Field(default_factory=list, description="of those subsets")
+    reported: int = Field(default=0, description="how many subsets the method reported")
+    info: dict[str, Any] = Field(default_factory=dict, description="what the method told")
+    facts: dict[str, Any] = Field(default_factory=dict, description="what the task told")
+    notes: list[str] = Field(default_factory=list, description="caveats of the problem")
+    phases: dict[str, float] = Field(
+        default_factory=dict, description="seconds to build, attribute and score"
+    )
+    sources: dict[str, str] = Field(
+        description="SHA-256 of the code of task, method and metrics, with what they import"
+    )
+    provenance: dict[str, Any] = Field(description="versions, commit and machine")

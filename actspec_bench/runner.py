@@ -1,0 +1,203 @@
+"""Cells -> records: every cell in a child process that can be ended by force."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+import psutil
+
+from actspec_bench.records import Cell
+from actspec_bench.worker import PRELOAD, Job, main
+
+__all__ = ["Limits", "run_cells"]
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+POLL_SECONDS = 0.02
+WEIGH_SECONDS = 0.1
+BUILD_SECONDS = 600.0
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a cell may use.
+
+    Attributes
+    ----------
+    timeout
+        Wall-clock seconds for the method, and as many again for its scoring. Building a task
+        may take 600 s if that is more, since a network is trained there the first time.
+    memory
+        MiB of resident memory of the cell's process and its children.
+    """
+
+    timeout: float
+    memory: float
+
+
+class _Process(Protocol):
+    """What this module needs of a process of any start method."""
+
+    pid: int | None
+    exitcode: int | None
+    sentinel: int
+
+    def kill(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+class _Child:
+    """A running cell."""
+
+    def __init__(self, context: Any, cell: Cell, plugins: Sequence[str]) -> None:
+        self.cell = cell
+        self.connection: Connection
+        self.connection, theirs = context.Pipe(duplex=True)
+        self.process: _Process = context.Process(
+            target=main, args=(theirs, Job(cell, tuple(plugins))), daemon=False
+        )
+        self.process.start()  # type: ignore[attr-defined]
+        theirs.close()
+        self.phase = "start"
+        self.since = time.monotonic()
+        self.weigh_at = self.since + WEIGH_SECONDS
+
+    def poll(self, limits: Limits) -> dict[str, Any] | None:
+        """Return the cell's fields once it has finished, failed or broken a limit."""
+        fields = self._received()
+        if fields is None:
+            fields = self._broken_limit(limits)
+        if fields is None and self.process.exitcode is not None:
+            fields = self._received() or self._died()
+        if fields is not None:
+            self.end()
+        return fields
+
+    def _received(self) -> dict[str, Any] | None:
+        with contextlib.suppress(EOFError, OSError):
+            while self.connection.poll():
+                kind, content = self.connection.recv()
+                if kind == "done":
+                    done: dict[str, Any] = content
+                    return done
+                self.phase, self.since = content, time.monotonic()
+        return None
+
+    def _broken_limit(self, limits: Limits) -> dict[str, Any] | None:
+        building = self.phase in ("start", "build")
+        allowed = max(limits.timeout, BUILD_SECONDS) if building else limits.timeout
+        if time.monotonic() - self.since > allowed:
+            return {
+                "status": "timeout",
+                "reason": f"the {self.phase} phase took more than {allowed:g} s",
+            }
+        if time.monotonic() < self.weigh_at:
+            return None
+        self.weigh_at = time.monotonic() + WEIGH_SECONDS
+        if _resident(self.process.pid) > limits.memory * MIB:
+            return {
+                "status": "oom",
+                "reason": f"the {self.phase} phase used more than {limits.memory:g} MiB",
+            }
+        return None
+
+    def _died(self) -> dict[str, Any]:
+        code = self.process.exitcode or 0
+        if code == -signal.SIGKILL:
+            reason = f"the system killed the process in the {self.phase} phase"
+            return {"status": "oom", "reason": f"{reason}, most likely for want of memory"}
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return {"status": "error", "reason": f"the process ended {how} in the {self.phase} phase"}
+
+    def end(self) -> None:
+        """End the process, and whatever it started, by force."""
+        pid = self.process.pid
+        if pid is not None and hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    *,
+    jobs: int,
+    limits: Limits,
+    plugins: Sequence[str] = (),
+    finished: Callable[[Cell, dict[str, Any]], None],
+) -> None:
+    """Run ``cells``, at most ``jobs`` at a time, and hand over each one's fields as it ends.
+
+    Children start from a fork server that has imported the libraries and done nothing else (or
+    from nothing, where there is no fork), with one thread each. Whatever interrupts this
+    function, no child outlives it.
+    """
+    waiting = list(reversed(cells))
+    running: list[_Child] = []
+    with _one_thread_each():
+        context = _start_context()
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running.append(_Child(context, waiting.pop(), plugins))
+                handles = [handle for c in running for handle in (c.connection, c.process.sentinel)]
+                wait(handles, timeout=POLL_SECONDS)
+                for child in list(running):
+                    fields = child.poll(limits)
+                    if fields is not None:
+                        running.remove(child)
+                        finished(child.cell, fields)
+        finally:
+            for child in running:
+                child.end()
+
+
+def _start_context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Pin the thread counts that children inherit."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _resident(pid: int | None) -> int:
+    """Bytes resident in a process and its descendants; 0 once it is gone."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total

@@ -1,0 +1,75 @@
+"""Module -> digest of its source and of every first-party module it imports."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+__all__ = ["source_digest"]
+
+
+def source_digest(file: str | Path, module: str) -> str:
+    """SHA-256 of a module's file and, in order of name, of what it imports from beside it.
+
+    First-party means the module's own top-level package, the benchmark itself, and files in
+    the module's folder: so an edit of a shared helper changes the digest of all who use it.
+    Comments and layout count, for they cost only a rerun.
+
+    Parameters
+    ----------
+    file
+        The module's file.
+    module
+        Its import name, such as ``actspec_bench.methods.actspec``.
+    """
+    seen: dict[str, Path] = {}
+    _collect(module, Path(file), seen)
+    sha = hashlib.sha256()
+    for name in sorted(seen):
+        sha.update(name.encode() + b"\0" + hashlib.sha256(seen[name].read_bytes()).digest())
+    return sha.hexdigest()
+
+
+def _collect(module: str, file: Path, seen: dict[str, Path]) -> None:
+    if module in seen:
+        return
+    seen[module] = file
+    for name in _imports(module, file):
+        found = _first_party(name, module, file)
+        if found is not None:
+            _collect(name, found, seen)
+
+
+@cache
+def _imports(module: str, file: Path) -> tuple[str, ...]:
+    """Dotted names that a file imports anywhere in it; of ``from a import b`` both a and a.b."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            if node.level:
+                base = importlib.util.resolve_name(base, package)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return tuple(sorted(names))
+
+
+@cache
+def _first_party(name: str, importer: str, file: Path) -> Path | None:
+    top = name.partition(".")[0]
+    beside = file.parent / f"{name}.py"
+    if "." not in name and beside.is_file() and "." not in importer:
+        return beside
+    if top not in ("actspec_bench", importer.partition(".")[0]):
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, AttributeError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
