@@ -46,7 +46,7 @@ class Attribution:
     @classmethod
     def from_subsets(
         cls,
-        coefficients: Mapping[Iterable[int], float],
+        coefficients: Mapping[Subset, float],
         *,
         n: int | None = None,
         info: dict[str, Any] | None = None,
@@ -91,7 +91,7 @@ class Attribution:
         if not np.isfinite(array).all():
             bad = int(np.flatnonzero(~np.isfinite(array))[0])
             raise ValueError(f"the score of unit {bad} is {array[bad]}, not a finite number")
-        found = {(int(i),): float(array[i]) for i in np.flatnonzero(array)}
+        found: dict[Subset, float] = {(int(i),): float(array[i]) for i in np.flatnonzero(array)}
         return cls(*_ranked(found), "units", len(array), info or {})
 
     def units(self, n: int | None = None) -> Float[ndarray, " n"]:

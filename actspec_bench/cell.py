@@ -162,7 +162,7 @@ def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
             scores[entry.name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
         except Undefined as reason:
             missing[entry.name] = str(reason)
-        except Exception as error:  # noqa: BLE001 - a plug-in's metric must not lose the others
+        except Exception as error:
             failure = _failure(error, "score")
             failure["reason"] = f"metric {entry.name!r}: {failure['reason']}"
             missing[entry.name] = failure["reason"]

@@ -22,7 +22,11 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 KINDS = ("tasks", "methods", "metrics", "suites")
 plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, metavar="FILE", help="Load tasks, methods, metrics of FILE."
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    help="Load tasks, methods, metrics of FILE.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -40,7 +44,9 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
-            raise UsageError(f"there is no command {args[0]!r}; {nearest(args[0], [*self.commands])}")
+            raise UsageError(
+                f"there is no command {args[0]!r}; {nearest(args[0], [*self.commands])}"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -55,20 +61,56 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--suite", "suite_name", default="default", metavar="NAME", help="What to run.")
-@click.option("-t", "--task", "task_texts", multiple=True, metavar="TASK", help='Such as "planted-parity[n=32]".')
-@click.option("-m", "--method", "method_texts", multiple=True, metavar="METHOD", help='Such as "actspec[tau=0.2]".')
-@click.option("--seeds", type=click.IntRange(min=1), help="Instances of each task  [default: the suite's, 5].")
-@click.option("--budget", "budgets", multiple=True, type=click.IntRange(min=1), help="Rows a method may evaluate; may be repeated.")
+@click.option(
+    "-t",
+    "--task",
+    "task_texts",
+    multiple=True,
+    metavar="TASK",
+    help='Such as "planted-parity[n=32]".',
+)
+@click.option(
+    "-m",
+    "--method",
+    "method_texts",
+    multiple=True,
+    metavar="METHOD",
+    help='Such as "actspec[tau=0.2]".',
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Instances of each task  [default: the suite's, 5]."
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Rows a method may evaluate; may be repeated.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Cells at a time  [default: all cores].")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, show_default=True, help="Seconds a method may take.")
-@click.option("--memory", type=click.FloatRange(min=0, min_open=True), default=4096.0, show_default=True, help="MiB a cell's process may hold.")
-@click.option("--out", type=click.Path(path_type=Path), help="Result folder  [default: results/SUITE].")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds a method may take.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    default=4096.0,
+    show_default=True,
+    help="MiB a cell's process may hold.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Result folder  [default: results/SUITE]."
+)
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="Only list the cells.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option("--fresh", is_flag=True, help="Set old results aside and start over.")
 @json_option
-def run(  # noqa: PLR0917 - one parameter an option
+def run(
     suite_name: str,
     task_texts: tuple[str, ...],
     method_texts: tuple[str, ...],
@@ -97,9 +139,7 @@ def run(  # noqa: PLR0917 - one parameter an option
         suite = replace(suite, name="custom", budgets=find_suite("default").budgets[-1:])
         suite = replace(suite, instances=DEFAULT_INSTANCES)
     suite = custom_suite(suite, task_texts, method_texts)
-    suite = replace(
-        suite, budgets=budgets or suite.budgets, instances=seeds or suite.instances
-    )
+    suite = replace(suite, budgets=budgets or suite.budgets, instances=seeds or suite.instances)
     if dry_run:
         cells = plan_cells(suite)
         listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
@@ -213,10 +253,14 @@ def _show_entry(entry: Any, *, as_json: bool) -> None:
 def _type_name(field: Any) -> str:
     import re
 
-    bounds = [f"{type(m).__name__.lower()} {next(iter(vars(m).values()), '')}" for m in field.metadata]
+    bounds = [
+        f"{type(m).__name__.lower()} {next(iter(vars(m).values()), '')}" for m in field.metadata
+    ]
     name = str(getattr(field.annotation, "__name__", field.annotation))
     if "[" in str(field.annotation) or "|" in str(field.annotation):
-        name = re.sub(r"Annotated\[(\w+), FieldInfo\(.*?metadata=\[.*?\]\)\]", r"\1", str(field.annotation))
+        name = re.sub(
+            r"Annotated\[(\w+), FieldInfo\(.*?metadata=\[.*?\]\)\]", r"\1", str(field.annotation)
+        )
         name = name.replace("typing.", "")
     return ", ".join([name, *bounds])
 

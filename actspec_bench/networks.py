@@ -60,7 +60,7 @@ def cached_weights(
             weights = {k: v.detach().contiguous() for k, v in train().items()}
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             save_file(weights, Path(scratch) / file.name)
-            os.replace(Path(scratch) / file.name, file)
+            (Path(scratch) / file.name).replace(file)
         return weights
 
 

@@ -14,7 +14,15 @@ from actspec_bench.seeds import digest
 from actspec_bench.sourcehash import source_digest
 from actspec_bench.specs import Spec
 
-__all__ = ["DEFAULT_INSTANCES", "SUITES", "Suite", "custom_suite", "find_suite", "plan_cells", "sources_of"]
+__all__ = [
+    "DEFAULT_INSTANCES",
+    "SUITES",
+    "Suite",
+    "custom_suite",
+    "find_suite",
+    "plan_cells",
+    "sources_of",
+]
 
 DEFAULT_INSTANCES = 5
 

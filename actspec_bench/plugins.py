@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 import warnings
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,7 +16,6 @@ __all__ = ["ENTRY_POINT_GROUPS", "load_entry_points", "load_file"]
 
 ENTRY_POINT_GROUPS = ("actspec_bench.methods", "actspec_bench.tasks", "actspec_bench.metrics")
 _loaded: set[Path] = set()
-_entry_points_loaded = False
 
 
 def load_file(path: str | Path) -> None:
@@ -50,7 +50,9 @@ def load_file(path: str | Path) -> None:
         raise UsageError(f"plug-in {file.name}: {error}") from None
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)
+        ]
         if isinstance(error, SyntaxError):
             lines = [error.lineno]
         where = f", line {lines[-1]}" if lines else ""
@@ -60,12 +62,9 @@ def load_file(path: str | Path) -> None:
     _loaded.add(file)
 
 
+@cache
 def load_entry_points() -> None:
     """Import what installed packages declare; one that fails is warned of and left out."""
-    global _entry_points_loaded
-    if _entry_points_loaded:
-        return
-    _entry_points_loaded = True
     for group in ENTRY_POINT_GROUPS:
         for point in entry_points(group=group):
             try:

@@ -200,7 +200,7 @@ class Problem:
         """
         self._admit(x)
         with torch.no_grad():
-            parts = [self._margin(part) for part in x.split(CHUNK_ROWS)]
+            parts = [self._margin(part) for part in torch.split(x, CHUNK_ROWS)]
         margin = torch.cat(parts) if parts else torch.empty(0)
         if self.readout == "margin":
             return margin
@@ -299,6 +299,7 @@ class Problem:
         target: int | Callable[[Tensor], Tensor],
         readout: Readout = "decision",
         heldout: Tensor | None = None,
+        foreground: Tensor | None = None,
         budget: int | None = None,
         seed: int = 0,
     ) -> Problem:
@@ -312,6 +313,7 @@ class Problem:
             target=target,
             readout=readout,
             heldout=heldout,
+            foreground=foreground,
             budget=budget,
             seed=seed,
         )

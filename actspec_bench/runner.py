@@ -71,7 +71,7 @@ class _Child:
         self.process: _Process = context.Process(
             target=main, args=(theirs, Job(cell, tuple(plugins))), daemon=False
         )
-        self.process.start()  # type: ignore[attr-defined]
+        self.process.start()
         theirs.close()
         self.phase = "start"
         self.since = time.monotonic()

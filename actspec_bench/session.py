@@ -67,7 +67,7 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     """Run the cells of ``suite`` that have no valid record yet, and write the board.
 
     A record is valid if the code of its task, method and metrics is what it was, down to the
-    helpers they import. Skipped cells are tried again, since what was absent may be there now.
+    helpers they import. A cell that was skipped stays so: the method cannot serve the problem.
 
     Raises
     ------
@@ -80,9 +80,7 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     with Store.open(settings.out, fresh=settings.fresh) as store:
         store.plan(cells)
         have = store.finished()
-        due = [
-            cell for cell in cells if not _valid(have.get(cell.id), digests[cell.id], settings)
-        ]
+        due = [cell for cell in cells if not _valid(have.get(cell.id), digests[cell.id], settings)]
         if len(due) < len(cells):
             console.print(
                 f"{len(cells) - len(due)} of {len(cells)} cells are in {settings.out} already",
@@ -108,17 +106,19 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
                 )
             except KeyboardInterrupt:
                 interrupted = True
-        statuses = Counter(status for id_, (status, _) in store.finished().items() if id_ in digests)
+        statuses = Counter(
+            status for id_, (status, _) in store.finished().items() if id_ in digests
+        )
         store.export()
         board = _write_board(settings.out) if statuses else None
-    counts = {status: statuses[status] for status in STATUSES if statuses[status]}
+    counts: dict[str, int] = {status: statuses[status] for status in STATUSES if statuses[status]}
     return Summary(counts, ran, interrupted, board)
 
 
 def _valid(have: tuple[str, str] | None, sources: str, settings: Settings) -> bool:
-    if have is None or have[1] != sources or have[0] == "skipped":
+    if have is None or have[1] != sources:
         return False
-    return have[0] == "ok" or not settings.retry_failed
+    return have[0] in ("ok", "skipped") or not settings.retry_failed
 
 
 def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Record:

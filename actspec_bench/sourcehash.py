@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -62,14 +63,25 @@ def _imports(module: str, file: Path) -> tuple[str, ...]:
 
 @cache
 def _first_party(name: str, importer: str, file: Path) -> Path | None:
-    top = name.partition(".")[0]
     beside = file.parent / f"{name}.py"
     if "." not in name and beside.is_file() and "." not in importer:
         return beside
-    if top not in ("actspec_bench", importer.partition(".")[0]):
-        return None
-    try:
+    if name.partition(".")[0] in ("actspec_bench", importer.partition(".")[0]):
+        return _module_file(name)
+    return None
+
+
+def _module_file(name: str) -> Path | None:
+    """Find a module's file without importing it or its parents, which would load torch."""
+    parent, _, leaf = name.rpartition(".")
+    if not parent:
         spec = importlib.util.find_spec(name)
-    except (ImportError, AttributeError):
+        return Path(spec.origin) if spec is not None and spec.origin else None
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__:
+        return Path(loaded.__file__)
+    above = _module_file(parent)
+    if above is None or above.name != "__init__.py":
         return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    candidates = (above.parent / f"{leaf}.py", above.parent / leaf / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -79,9 +79,7 @@ def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) ->
         raise ValueError(f"y must have shape ({len(rows)},), not {tuple(values.shape)}")
     if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
         raise ValueError("x and y must be finite; drop or fill the rows that are not")
-    distinct, position, counts = torch.unique(
-        rows, dim=0, return_inverse=True, return_counts=True
-    )
+    distinct, position, counts = torch.unique(rows, dim=0, return_inverse=True, return_counts=True)
     means = torch.zeros(len(distinct)).index_add(0, position, values) / counts
     answers = {row.numpy().tobytes(): value for row, value in zip(distinct, means, strict=True)}
 
@@ -142,6 +140,7 @@ def from_module(
     target: int | Callable[[Tensor], Tensor],
     readout: Readout = "decision",
     heldout: Tensor | None = None,
+    foreground: Tensor | None = None,
     budget: int | None = None,
     seed: int = 0,
 ) -> Problem:
@@ -162,6 +161,8 @@ def from_module(
         output itself, target 0). Or a function from the network's output to (B,) margins.
     heldout
         Inputs whose activations are kept for the scores; methods never see them.
+    foreground
+        Inputs whose activations are the rows to explain; the first 32 of ``inputs`` if not given.
 
     Notes
     -----
@@ -185,6 +186,7 @@ def from_module(
     if not torch.allclose(direct, through, rtol=1e-3, atol=1e-4):
         notes = ("the layer is bypassed: the carrier input is fixed to the first input",)
     n = activations.shape[1]
+    explained = inputs[:FOREGROUND_ROWS] if foreground is None else foreground
     source = Source(
         kind="interchange",
         n=n,
@@ -192,7 +194,7 @@ def from_module(
         sampler=empirical(activations),
         heldout=None if heldout is None else empirical(_capture(model, module, heldout)[0]),
         readout=readout,
-        foreground=activations[:FOREGROUND_ROWS],
+        foreground=_capture(model, module, explained)[0],
         baseline=activations.mean(0),
         threshold=torch.zeros(n),
         layout=tuple(shape) if len(shape) > 1 else None,
@@ -206,7 +208,7 @@ def _budget(budget: int | None) -> int:
 
 
 def _find_layer(model: nn.Module, layer: str | nn.Module) -> nn.Module:
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     if isinstance(layer, nn.Module):
         if not any(module is layer for module in modules.values()):
             raise ValueError("layer is not a module of the model")

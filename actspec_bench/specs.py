@@ -56,7 +56,9 @@ class Spec:
             given[name] = _literal(value)
         resolved = entry.resolve(given)
         fields = entry.schema.model_fields
-        differing = [f"{k}={_text(v)}" for k, v in sorted(resolved.items()) if v != fields[k].default]
+        differing = [
+            f"{k}={_text(v)}" for k, v in sorted(resolved.items()) if v != fields[k].default
+        ]
         label = f"{entry.name}[{','.join(differing)}]" if differing else entry.name
         return cls(entry.name, resolved, label)
 

@@ -49,7 +49,7 @@ class Truth:
         subsets
             How many count as the truth; subsets that tie with the last one count too.
         """
-        n = int(len(coefficients)).bit_length() - 1
+        n = len(coefficients).bit_length() - 1
         magnitude = np.abs(np.asarray(coefficients, dtype=float))
         magnitude[0] = 0.0
         cut = np.sort(magnitude)[-min(subsets, len(magnitude) - 1)]

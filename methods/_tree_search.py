@@ -12,12 +12,12 @@ from math import comb, sqrt
 from typing import TYPE_CHECKING, Any
 
 import torch
+from actspec_bench.methods._redundancy import distinct_units, predictability, varying_units
+from actspec_bench.methods._refit import Fit, discoveries, least_squares
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
 from actspec_bench.errors import NotApplicable
-from actspec_bench.methods._redundancy import distinct_units, predictability, varying_units
-from actspec_bench.methods._refit import Fit, discoveries, least_squares
 from actspec_bench.spectrum import characters, goldreich_levin_weights, membership
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def search(
     else:
         units = distinct_units(draws, units, gamma)
         info["units_searched"] = len(units)
-        rows_given = problem.foreground[torch.randperm(len(problem.foreground), generator=problem.generator)]
+        rows_given = problem.foreground[
+            torch.randperm(len(problem.foreground), generator=problem.generator)
+        ]
         rows_given = rows_given[: problem.remaining]
         first = rows_given[: len(rows_given) // 2]
         values = queries.ask(first, len(first)) if len(first) else torch.zeros(0)
@@ -215,9 +217,7 @@ def _scan(
     return [subset for _, subset in found]
 
 
-def _tested(
-    queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
-) -> list[Subset]:
+def _tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float) -> list[Subset]:
     """Candidates whose coefficient is not zero, at false-discovery rate ``fdr``.
 
     Tested jointly on rows that played no part in choosing them.

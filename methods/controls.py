@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -54,14 +55,19 @@ def oracle(problem: Problem, *, truth: Truth) -> Attribution:
 
 @method("anti-oracle", returns="subsets", family="control", control=True, sees_truth=True)
 def anti_oracle(problem: Problem, *, truth: Truth) -> Attribution:
-    """Wrong on purpose: subsets of irrelevant units, then the true ones with the wrong sign.
+    """Wrong on purpose: false subsets first, then the true ones with the wrong sign.
 
-    Each unit that is in no true subset is reported alone (if there is none: each unit whose
-    singleton is not true), above all true subsets with their coefficients negated.
+    Every unit that is in no true subset is reported alone and loudest. False singletons and
+    pairs of other units follow, until there are as many false subsets as true ones; the true
+    subsets come last, with their coefficients negated.
     """
+    true = truth.spectrum
+    units = range(problem.n)
     irrelevant = np.flatnonzero(~truth.relevant()).tolist()
-    wrong = [(unit,) for unit in irrelevant or range(problem.n) if (unit,) not in truth.spectrum]
-    loudest = 1 + max(map(abs, truth.spectrum.values()), default=0.0)
-    found = {subset: -value for subset, value in truth.spectrum.items()}
-    found.update({subset: 2 * loudest * len(truth.spectrum) + 1 for subset in wrong})
+    false = [subset for r in (1, 2) for subset in combinations(units, r) if subset not in true]
+    others = [subset for subset in false if not set(subset) & set(irrelevant)]
+    loud = 1 + 2 * sum(map(abs, true.values()))
+    found = {subset: -value for subset, value in true.items()}
+    found.update(dict.fromkeys(others[: len(true)], loud))
+    found.update({(unit,): (len(true) + 2) * loud for unit in irrelevant})
     return Attribution.from_subsets(found, n=problem.n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_weights
 from actspec_bench.problem import Problem, Readout
-from actspec_bench.sources import from_module, masked
+from actspec_bench.sources import FOREGROUND_ROWS, from_module, masked
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.truth import Truth
 
@@ -35,7 +36,11 @@ def _data() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Train and test rows in [0, 1], shape (rows, 64), and their labels; one fixed split."""
     images, labels = load_digits(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(
-        images.astype(np.float32) / 16, labels, test_size=TEST_SHARE, stratify=labels, random_state=0
+        images.astype(np.float32) / 16,
+        labels,
+        test_size=TEST_SHARE,
+        stratify=labels,
+        random_state=0,
     )
     x, test = torch.from_numpy(train_x), torch.from_numpy(test_x)
     return x, torch.from_numpy(train_y), test, torch.from_numpy(test_y)
@@ -43,7 +48,7 @@ def _data() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _network() -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inside, outside in zip(WIDTHS, WIDTHS[1:], strict=False):
+    for inside, outside in pairwise(WIDTHS):
         layers += [nn.Linear(inside, outside), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -58,13 +63,12 @@ def _train(seed: int) -> dict[str, Tensor]:
             nn.init.zeros_(parameter)
         else:
             nn.init.normal_(parameter, std=(2 / fan_in) ** 0.5, generator=generator)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(x), generator=generator).split(BATCH):
+        for rows in torch.split(torch.randperm(len(x), generator=generator), BATCH):
             optimizer.zero_grad()
-            functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            loss = functional.cross_entropy(model(x[rows]), y[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return model.state_dict()
 
@@ -86,8 +90,16 @@ def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
     model, accuracy = trained_network(seed)
     train_x, _, test_x, _ = _data()
     target = seed % WIDTHS[-1] if target is None else target
+    is_target = model(train_x).argmax(1) == target
+    half = FOREGROUND_ROWS // 2
     problem = from_module(
-        model, layer="1", inputs=train_x, heldout=test_x, target=target, readout=readout
+        model,
+        layer="1",
+        inputs=train_x,
+        heldout=test_x,
+        foreground=torch.cat([train_x[is_target][:half], train_x[~is_target][:half]]),
+        target=target,
+        readout=readout,
     )
     return Instance(problem, None, {"test_accuracy": accuracy, "target": target})
 
@@ -101,8 +113,11 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
     side = round(WIDTHS[0] ** 0.5)
     blocks = side // PATCH
     patch_of_pixel = (
-        torch.arange(blocks).reshape(blocks, 1) * blocks + torch.arange(blocks)
-    ).repeat_interleave(PATCH, 0).repeat_interleave(PATCH, 1).reshape(-1)
+        (torch.arange(blocks).reshape(blocks, 1) * blocks + torch.arange(blocks))
+        .repeat_interleave(PATCH, 0)
+        .repeat_interleave(PATCH, 1)
+        .reshape(-1)
+    )
     n = blocks * blocks
     everything = all_patterns(n)
     for position in right[order].tolist():
@@ -110,7 +125,7 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
 
         def margin(x: Tensor, image: Tensor = image, label: int = label) -> Tensor:
             shown = (x[:, patch_of_pixel] + 1) / 2 * image
-            logits = model(shown)
+            logits: Tensor = model(shown)
             rivals = torch.cat([logits[:, :label], logits[:, label + 1 :]], dim=1)
             return logits[:, label] - rivals.amax(1)
 
@@ -118,7 +133,7 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
         problem = Problem(
             masked(margin, n, readout=readout, layout=(blocks, blocks), unit_names=names)
         )
-        margins = torch.cat([margin(part) for part in everything.split(8192)])
+        margins = torch.cat([margin(part) for part in torch.split(everything, 8192)])
         changed = float((margins < 0).float().mean())
         if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE:
             break

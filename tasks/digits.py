@@ -32,7 +32,8 @@ def digits_hidden(
     """64 neurons of the first hidden layer of a digits classifier, over its training rows.
 
     A 64-64-32-10 ReLU network is trained per instance. The function is one class against the
-    rest: its logit minus the best other, or the sign. Scores use test digits' activations.
+    rest: its logit minus the best other, or the sign. The rows to explain are 16 that the
+    network takes for the class and 16 that it does not; scores use test digits.
 
     Parameters
     ----------

@@ -31,7 +31,9 @@ def compare(results: Results, a: str, b: str) -> list[list[str]]:
     for label in (a, b):
         if label not in labels:
             raise UsageError(f"there are no records of {label!r}; {nearest(label, labels)}")
-    keys = sorted({(r.task, r.budget, r.main_metric) for r in results.records if r.method in (a, b)})
+    keys = sorted(
+        {(r.task, r.budget, r.main_metric) for r in results.records if r.method in (a, b)}
+    )
     return [_row(results.records, a, b, *key) for key in keys]
 
 

@@ -30,18 +30,21 @@ def to_html(board: Board, picture: str) -> str:
     )
     template = files("actspec_bench.board").joinpath("page.html.jinja").read_text("utf-8")
     svg = picture[picture.index("<svg") :]
-    return environment.from_string(template).render(
-        board=board,
-        budgets=list(reversed(board.budgets)),
-        reading=READING.replace("**", "").replace("`", ""),
-        picture=svg,
-        details={
-            task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
-            for task in board.tasks
-        },
-        stopped=unfinished(board),
-        width=_bar_width,
-    ) + "\n"
+    return (
+        environment.from_string(template).render(
+            board=board,
+            budgets=list(reversed(board.budgets)),
+            reading=READING.replace("**", "").replace("`", ""),
+            picture=svg,
+            details={
+                task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
+                for task in board.tasks
+            },
+            stopped=unfinished(board),
+            width=_bar_width,
+        )
+        + "\n"
+    )
 
 
 def _bar_width(group: Group) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from actspec_bench.board.table import Board, Group
 from actspec_bench.board.text import direction
@@ -22,6 +23,7 @@ def recovery_against_queries(board: Board) -> str:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     methods = [s.method for s in board.standings[board.budgets[-1]]] if board.budgets else []
     ranked = [m for m in methods if not _control(board, m)]
@@ -30,9 +32,10 @@ def recovery_against_queries(board: Board) -> str:
         for i, method in enumerate(ranked)
     }
     rows = max(1, -(-len(board.tasks) // COLUMNS))
-    settings = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
+    settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(11, 3.1 * rows + 0.6), layout="constrained")
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06, wspace=0.04)
+        figure = Figure(figsize=(11, 3.1 * rows + 0.6), layout=layout)
         axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
         for axis, task in zip(axes, board.tasks, strict=False):
             for method in methods:
@@ -46,20 +49,24 @@ def recovery_against_queries(board: Board) -> str:
             axis.spines[["top", "right"]].set_visible(False)
         for axis in axes[len(board.tasks) :]:
             axis.set_axis_off()
-        shown: dict[str, object] = {}
+        shown: dict[str, Any] = {}
         for axis in axes:
             handles, labels = axis.get_legend_handles_labels()
             shown |= dict(zip(labels, handles, strict=True))
         if shown:
             figure.legend(
-                list(shown.values()), list(shown), loc="outside lower center", ncols=5, frameon=False
+                list(shown.values()),
+                list(shown),
+                loc="outside lower center",
+                ncols=5,
+                frameon=False,
             )
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
 
 
-def _draw(axis: object, board: Board, task: str, method: str, style: tuple[str, str] | None) -> None:
+def _draw(axis: Any, board: Board, task: str, method: str, style: tuple[str, str] | None) -> None:
     groups = [
         group
         for budget in board.budgets
@@ -73,16 +80,20 @@ def _draw(axis: object, board: Board, task: str, method: str, style: tuple[str, 
     if style is None:
         if not any(queries) and method in ("oracle", "random"):
             line = {"oracle": "--", "random": ":"}[method]
-            axis.axhline(  # type: ignore[attr-defined]
-                means[-1], color="#888888", linestyle=line, linewidth=1.2, label=method
-            )
+            axis.axhline(means[-1], color="#888888", linestyle=line, linewidth=1.2, label=method)
         return
     colour, marker = style
     errors = [
-        [mean - (g.main.low if g.main.low is not None else mean) for mean, g in zip(means, groups, strict=True)],
-        [(g.main.high if g.main.high is not None else mean) - mean for mean, g in zip(means, groups, strict=True)],
+        [
+            mean - (g.main.low if g.main.low is not None else mean)
+            for mean, g in zip(means, groups, strict=True)
+        ],
+        [
+            (g.main.high if g.main.high is not None else mean) - mean
+            for mean, g in zip(means, groups, strict=True)
+        ],
     ]
-    axis.errorbar(  # type: ignore[attr-defined]
+    axis.errorbar(
         queries, means, yerr=errors, color=colour, marker=marker, markersize=5, capsize=2,
         linewidth=1.2, alpha=0.9, label=method,
     )  # fmt: skip

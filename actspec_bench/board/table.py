@@ -164,7 +164,7 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 def _group(
     key: tuple[str, str, int], records: list[Record], planned: int, columns: list[str], main: str
 ) -> Group:
-    statuses = Counter(record.status for record in records)
+    statuses: Counter[str] = Counter(record.status for record in records)
     if planned > len(records):
         statuses["not run"] = planned - len(records)
     reasons = Counter(f"{r.status}: {r.reason}" for r in records if r.status != "ok")
@@ -228,9 +228,7 @@ def _ranked(
         main = next(iter(rivals.values())).main_metric
         if main not in metrics:
             continue
-        scores = {
-            key[1]: np.array(list(_scores(main, by_group[key]).values())) for key in rivals
-        }
+        scores = {key[1]: np.array(list(_scores(main, by_group[key]).values())) for key in rivals}
         better = metrics[main].card.higher_is_better
         for method, rank in ranks(scores, higher_is_better=better).items():
             key = (task, method, budget)

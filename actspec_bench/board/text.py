@@ -12,7 +12,16 @@ from tabulate import tabulate
 from actspec_bench.board.table import Board, Entry, Group, Standing
 from actspec_bench.registry import metrics
 
-__all__ = ["direction", "number", "overall", "summary_table", "to_csv", "to_json", "to_markdown", "to_tex"]
+__all__ = [
+    "direction",
+    "number",
+    "overall",
+    "summary_table",
+    "to_csv",
+    "to_json",
+    "to_markdown",
+    "to_tex",
+]
 
 CSV_COLUMNS = (
     "task",
@@ -132,7 +141,11 @@ def summary_table(board: Board, budget: int) -> str:
             text = _main_cell(group, "{}").partition(" [")[0]
             row.append(f"{text} *" if group is not None and group.rank == 1 else text)
         rows.append(row)
-    metric_row = ["", "", *(f"{m} {direction(m)}" for m in map(board.main_metrics.get, board.tasks) if m)]
+    metric_row = [
+        "",
+        "",
+        *(f"{m} {direction(m)}" for m in map(board.main_metrics.get, board.tasks) if m),
+    ]
     return tabulate([metric_row, *rows], header, disable_numparse=True)
 
 
@@ -174,7 +187,9 @@ def detail(board: Board, task: str, budget: int) -> tuple[list[str], list[list[s
         for standing in board.standings[budget]
         if (group := board.groups.get((task, standing.method, budget))) is not None
     ]
-    names = [n for n in (groups[0].entries if groups else {}) if any(g.entries[n].cells for g in groups)]
+    names = [
+        n for n in (groups[0].entries if groups else {}) if any(g.entries[n].cells for g in groups)
+    ]
     header = ["method", "rank", "cells", *(f"{name} {direction(name)}" for name in names)]
     rows = [
         [

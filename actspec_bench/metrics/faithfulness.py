@@ -1,4 +1,4 @@
-"""Faithfulness metrics: does the function behave as the attribution says, under ablation?
+"""Faithfulness metrics: whether the function behaves under ablation as the attribution says.
 
 Insertion and deletion curves ablate units of the foreground rows under a named intervention:
 ``baseline`` (the problem's own baseline), ``zero``, or ``resample`` (the ablated units of a row
@@ -159,9 +159,7 @@ def surrogate_r2(outcome: Outcome) -> float:
     if spread == 0:
         raise Undefined("the function is constant on its distribution")
     design = characters(view.pattern(fit), mask).double()
-    weights = torch.linalg.lstsq(
-        design, view.value(fit).double()[:, None], driver="gelsd"
-    ).solution
+    weights = torch.linalg.lstsq(design, view.value(fit).double()[:, None], driver="gelsd").solution
     predicted = (characters(view.pattern(score), mask).double() @ weights)[:, 0]
     return float(1 - (values - predicted).square().mean() / spread)
 

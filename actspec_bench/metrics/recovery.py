@@ -1,4 +1,4 @@
-"""Recovery metrics: does the attribution hold the true subsets, units and coefficients?
+"""Recovery metrics: whether the attribution holds the true subsets, units and coefficients.
 
 K is the number of true subsets. "The top K" are the K reported subsets of largest
 |coefficient|, ties broken at random from the instance's seed. A method that scores units only
@@ -132,9 +132,7 @@ def redundancy(outcome: Outcome) -> float:
     if len(top) < 2:
         raise Undefined("fewer than two subsets were reported")
     view = outcome.view("redundancy")
-    chi = characters(
-        view.pattern(view.sample(REDUNDANCY_DRAWS)), membership(top, view.n)
-    ).double()
+    chi = characters(view.pattern(view.sample(REDUNDANCY_DRAWS)), membership(top, view.n)).double()
     inner = chi.T @ chi / len(chi)
     pairs = [inner[i, j].item() ** 2 for i, j in combinations(range(len(top)), 2)]
     return float((len(chi) * np.mean(pairs) - 1) / (len(chi) - 1))
