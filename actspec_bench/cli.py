@@ -234,12 +234,9 @@ def show(name: str, plugins: tuple[str, ...], as_json: bool) -> None:
 def _show_entry(entry: Any, *, as_json: bool) -> None:
     import inspect
 
-    parameters = {
-        key: {"default": None if field.is_required() else field.default, "type": _type_name(field)}
-        for key, field in entry.schema.model_fields.items()
-    }
-    card = {"kind": entry.kind, **entry.card.model_dump(), "parameters": parameters}
+    parameters = entry.schema.model_json_schema().get("properties", {})
     if as_json:
+        card = {"kind": entry.kind, **entry.card.model_dump(), "parameters": parameters}
         click.echo(json.dumps(card, indent=1))
         return
     click.echo(f"{entry.kind} {entry.name}\n\n{inspect.getdoc(entry.function)}\n")
@@ -247,22 +244,29 @@ def _show_entry(entry: Any, *, as_json: bool) -> None:
         if key not in ("name", "summary") and value not in ("", None):
             click.echo(f"{key:>18}: {value}")
     for key, told in parameters.items():
-        click.echo(f"{'parameter':>18}: {key} = {told['default']!r}  ({told['type']})")
+        click.echo(f"{'parameter':>18}: {key} = {told.get('default')!r}  ({_type_text(told)})")
 
 
-def _type_name(field: Any) -> str:
-    import re
-
-    bounds = [
-        f"{type(m).__name__.lower()} {next(iter(vars(m).values()), '')}" for m in field.metadata
-    ]
-    name = str(getattr(field.annotation, "__name__", field.annotation))
-    if "[" in str(field.annotation) or "|" in str(field.annotation):
-        name = re.sub(
-            r"Annotated\[(\w+), FieldInfo\(.*?metadata=\[.*?\]\)\]", r"\1", str(field.annotation)
+def _type_text(schema: dict[str, Any]) -> str:
+    """Say a JSON schema of a parameter in words."""
+    if "anyOf" in schema:
+        return " or ".join(map(_type_text, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    said = [schema.get("type", "any")]
+    said += [
+        f"{words} {schema[key]:g}"
+        for key, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "below"),
         )
-        name = name.replace("typing.", "")
-    return ", ".join([name, *bounds])
+        if key in schema
+    ]
+    if "items" in schema:
+        said.append(f"of {_type_text(schema['items'])}")
+    return " ".join(said)
 
 
 @cli.command()

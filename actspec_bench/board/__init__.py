@@ -22,7 +22,8 @@ def render(board: Board) -> dict[str, str]:
     """File name -> text of everything that is written beside records.jsonl."""
     from actspec_bench.board.page import to_html
     from actspec_bench.board.pictures import recovery_against_queries
-    from actspec_bench.board.text import to_csv, to_json, to_markdown, to_tex
+    from actspec_bench.board.text import to_json, to_markdown, to_tex
+    from actspec_bench.board.tidy import to_csv
 
     picture = recovery_against_queries(board)
     return {

@@ -1,9 +1,7 @@
-"""Board -> Markdown, CSV, JSON and LaTeX."""
+"""Board -> Markdown, JSON and LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import asdict
 
@@ -23,23 +21,6 @@ __all__ = [
     "to_tex",
 ]
 
-CSV_COLUMNS = (
-    "task",
-    "method",
-    "budget",
-    "metric",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "cells",
-    "failed",
-    "skipped",
-    "planned",
-    "rank",
-    "control",
-    "main",
-    "missing_because",
-)
 READING = """\
 Each number is a mean over instances with its 95% bootstrap interval. **Bold** is the group that
 shares first place: a method ranks below another only if the interval of their paired difference
@@ -223,38 +204,6 @@ def unfinished(board: Board) -> list[list[str]]:
         if group.ok < group.planned
     ]
     return [["task", "method", "budget", "cells", "most frequent reason"], *rows] if rows else []
-
-
-def to_csv(board: Board) -> str:
-    """Tidy table: a line a task, method, budget and metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for group in board.groups.values():
-        for metric, entry in group.entries.items():
-            main = metric == group.main_metric
-            writer.writerow(
-                [
-                    group.task,
-                    group.method,
-                    group.budget,
-                    metric,
-                    *(_full(x) for x in (entry.mean, entry.low, entry.high)),
-                    entry.cells,
-                    group.failed,
-                    group.skipped,
-                    group.planned,
-                    group.rank if main and group.rank is not None else "",
-                    str(group.control).lower(),
-                    str(main).lower(),
-                    entry.why if entry.cells < group.planned else "",
-                ]
-            )
-    return out.getvalue()
-
-
-def _full(value: float | None) -> str:
-    return "" if value is None else f"{value:.9g}"
 
 
 def to_json(board: Board) -> str:

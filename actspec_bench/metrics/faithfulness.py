@@ -30,7 +30,7 @@ RESAMPLE_DRAWS = 8
 SURROGATE_SUBSETS = 16
 SURROGATE_DRAWS = 4096
 JOINT_SUBSETS = 10
-JOINT_DRAWS = 2048
+JOINT_DRAWS = 4096
 JOINT_MINIMUM_T = 3.0
 
 
@@ -164,7 +164,7 @@ def surrogate_r2(outcome: Outcome) -> float:
     return float(1 - (values - predicted).square().mean() / spread)
 
 
-@metric("joint_share", family="faithfulness", higher_is_better=True, best=1)
+@metric("joint_share", family="faithfulness", higher_is_better=True)
 def joint_share(outcome: Outcome) -> float:
     r"""Share of the top subsets' joint effect that the best of their parts do not explain.
 

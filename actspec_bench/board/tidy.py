@@ -1,0 +1,48 @@
+"""Board -> tidy data frame and CSV: a line a task, method, budget and metric."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from actspec_bench.board.table import Board
+
+__all__ = ["tidy", "to_csv"]
+
+
+def tidy(board: Board) -> pd.DataFrame:
+    """Tidy table of everything on the board.
+
+    Columns: task, method, budget, metric; ``mean``, ``ci_low``, ``ci_high`` over the ``cells``
+    instances that have a value; ``failed``, ``skipped`` and ``planned`` cells; ``rank`` (of the
+    task's main metric only); ``control``; ``main``, whether this metric ranks the task; and
+    ``missing_because``, the most frequent reason why an instance has no value.
+    """
+    rows = [
+        {
+            "task": group.task,
+            "method": group.method,
+            "budget": group.budget,
+            "metric": metric,
+            "mean": entry.mean,
+            "ci_low": entry.low,
+            "ci_high": entry.high,
+            "cells": entry.cells,
+            "failed": group.failed,
+            "skipped": group.skipped,
+            "planned": group.planned,
+            "rank": group.rank if metric == group.main_metric else None,
+            "control": group.control,
+            "main": metric == group.main_metric,
+            "missing_because": entry.why if entry.cells < group.planned else "",
+        }
+        for group in board.groups.values()
+        for metric, entry in group.entries.items()
+    ]
+    types = dict.fromkeys(("mean", "ci_low", "ci_high"), "float64") | {"rank": "Int64"}
+    return pd.DataFrame(rows).astype(types) if rows else pd.DataFrame()
+
+
+def to_csv(board: Board) -> str:
+    """Comma-separated text of `tidy`; a missing number is an empty field."""
+    text: str = tidy(board).to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    return text

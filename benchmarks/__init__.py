@@ -1,0 +1,1 @@
+"""Speed of the project, measured side by side in one run."""

@@ -1,0 +1,38 @@
+"""What tests need to score an attribution without running a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from actspec_bench.attribution import Attribution
+from actspec_bench.outcome import Costs, Outcome
+from actspec_bench.problem import Problem
+from actspec_bench.registry import metrics
+from actspec_bench.truth import Truth
+
+NO_COSTS = Costs(0, 0, 0.0, 0.0, None)
+
+
+def outcome(
+    problem: Problem, attribution: Attribution, truth: Truth | None = None, seed: int = 0
+) -> Outcome:
+    return Outcome(attribution, problem, truth, NO_COSTS, seed)
+
+
+def score(name: str, scored: Outcome) -> float:
+    return float(metrics[name].function(scored))
+
+
+def parity_sum(terms: dict[tuple[int, ...], float], n: int, *, readout: str = "margin") -> Problem:
+    def margin(x: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(len(x))
+        for subset, coefficient in terms.items():
+            total = total + coefficient * x[:, list(subset)].prod(1)
+        return total
+
+    return Problem.from_function(margin, n, readout=readout)
+
+
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from actspec_bench.board import check_board, render, write_board
+from actspec_bench.board.compare import compare
+from actspec_bench.board.stats import bootstrap_interval, ranks
+from actspec_bench.board.table import make_board
+from actspec_bench.errors import UsageError
+from actspec_bench.records import Record
+from actspec_bench.store import Results
+
+PROVENANCE = {
+    "actspec_bench": "0",
+    "commit": None,
+    "python": "3",
+    "packages": {"torch": "2"},
+    "processor": "p",
+    "cores": 2,
+    "memory_gib": 1.0,
+    "system": "s",
+}
+
+
+def record(method: str, instance: int, score: float | None, **fields: object) -> Record:
+    plain = {
+        "cell": f"{method}-{instance}",
+        "task": "planted-parity",
+        "task_name": "planted-parity",
+        "task_version": 1,
+        "task_parameters": {},
+        "instance": instance,
+        "instance_seed": instance,
+        "method": method,
+        "method_name": method,
+        "method_parameters": {},
+        "method_seed": 0,
+        "budget": 100,
+        "control": False,
+        "main_metric": "subset_f1",
+        "status": "ok",
+        "scores": {} if score is None else {"subset_f1": score, "queries": 50.0},
+        "sources": {},
+        "provenance": PROVENANCE,
+    }
+    return Record(**(plain | fields))
+
+
+def results(scores: dict[str, list[float | None]], **fields: object) -> Results:
+    made = [record(m, i, s, **fields) for m, row in scores.items() for i, s in enumerate(row)]
+    return Results(made, [])
+
+
+def rank_of(board, method: str) -> int | None:
+    return board.groups["planted-parity", method, 100].rank
+
+
+def test_the_interval_equals_the_exhaustive_bootstrap() -> None:
+    values = np.array([0.1, 0.9, 0.4, 0.4, 0.7])
+    means = np.array([np.mean(c) for c in product(values, repeat=5)])
+    low, high = bootstrap_interval(values)
+    assert (low, high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.021)
+
+
+def test_the_interval_equals_scipy_s() -> None:
+    values = np.random.default_rng(0).standard_normal(30)
+    theirs = scipy_stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert bootstrap_interval(values) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+
+
+def test_fewer_than_five_instances_have_neither_interval_nor_rank() -> None:
+    assert bootstrap_interval(np.ones(4)) is None
+    assert ranks({"a": np.ones(4), "b": np.zeros(4)}, higher_is_better=True) == {}
+
+
+def test_ranks_are_shared_unless_the_paired_difference_is_clear() -> None:
+    base = np.array([0.1, 0.5, 0.9, 0.3, 0.7])
+    scores = {"low": base, "high": base + 0.05, "unclear": base + [0.3, -0.3, 0.2, -0.25, 0.04]}
+    up = ranks(scores, higher_is_better=True)
+    assert up == {"high": 1, "unclear": 1, "low": 2}
+    down = ranks(scores, higher_is_better=False)
+    assert down == {"low": 1, "unclear": 1, "high": 2}
+    shuffled = {name: values[[3, 1, 4, 0, 2]] for name, values in scores.items()}
+    assert ranks(shuffled, higher_is_better=True) == up
+
+
+def test_a_method_that_failed_somewhere_is_never_ranked_above_one_that_finished() -> None:
+    good = results({"finished": [0.2] * 5})
+    failed = [record("failing", i, 1.0) for i in range(4)]
+    failed.append(record("failing", 4, None, status="timeout", reason="too slow"))
+    board = make_board(Results(good.records + failed, []))
+    assert rank_of(board, "finished") == 1
+    assert rank_of(board, "failing") is None
+    assert [s.method for s in board.standings[100]] == ["finished", "failing"]
+    group = board.groups["planted-parity", "failing", 100]
+    assert (group.ok, group.failed, group.planned, group.main.cells) == (4, 1, 5, 4)
+    markdown = render(board)["leaderboard.md"]
+    assert "1.000 (4/5)" in markdown
+    assert "timeout: too slow" in markdown
+
+
+def test_a_cell_that_was_planned_and_has_no_record_counts_against_coverage() -> None:
+    made = results({"a": [0.5] * 5, "b": [0.9] * 4})
+    pending = [{"task": "planted-parity", "method": "b", "instance": 4, "budget": 100}]
+    board = make_board(Results(made.records, pending))
+    assert rank_of(board, "b") is None
+    assert board.groups["planted-parity", "b", 100].statuses == {"not run": 1, "ok": 4}
+
+
+def test_a_method_run_on_fewer_instances_than_others_is_not_ranked() -> None:
+    board = make_board(results({"all": [0.5] * 10, "some": [0.9] * 5}))
+    assert rank_of(board, "all") == 1
+    assert rank_of(board, "some") is None
+
+
+def test_undefined_scores_leave_a_method_unranked_and_say_why() -> None:
+    made = results({"a": [0.5] * 5})
+    odd = [record("b", i, None, missing={"subset_f1": "no truth here"}) for i in range(5)]
+    board = make_board(Results(made.records + odd, []))
+    group = board.groups["planted-parity", "b", 100]
+    assert group.main.mean is None
+    assert group.main.why == "no truth here"
+    assert group.rank is None
+
+
+def test_a_better_control_takes_no_rank_away() -> None:
+    made = results({"method": [0.5] * 5})
+    oracle = results({"oracle": [1.0] * 5}, control=True)
+    board = make_board(Results(made.records + oracle.records, []))
+    assert rank_of(board, "method") == 1
+    assert rank_of(board, "oracle") is None
+    assert board.standings[100][-1].method == "oracle"
+
+
+def test_bold_is_for_all_who_share_first_place() -> None:
+    base = np.array([0.1, 0.5, 0.9, 0.3, 0.7])
+    made = {"a": (base + 0.01 * np.array([1, -2, 1, 0, 0])).tolist(), "b": base.tolist()}
+    made["c"] = (base - 0.05).tolist()
+    markdown = render(make_board(results(made)))["leaderboard.md"]
+    assert len(re.findall(r"\*\*0\.5", markdown)) == 2
+    assert "**0.450" not in markdown
+
+
+def test_the_csv_is_tidy_and_holds_every_mean() -> None:
+    board = make_board(results({"a": [0.1, 0.2, 0.3, 0.4, 0.5]}))
+    rows = list(csv.DictReader(io.StringIO(render(board)["leaderboard.csv"])))
+    by_metric = {row["metric"]: row for row in rows}
+    assert float(by_metric["subset_f1"]["mean"]) == pytest.approx(0.3)
+    assert float(by_metric["queries"]["mean"]) == 50
+    assert by_metric["unit_ap"]["mean"] == ""
+    assert by_metric["unit_ap"]["missing_because"] == "the metric was not known when this cell ran"
+    assert {
+        "task",
+        "method",
+        "budget",
+        "metric",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "cells",
+        "failed",
+    } <= (set(rows[0]))
+
+
+def test_every_format_shows_the_same_mean_and_parses() -> None:
+    board = make_board(results({"a": [0.25] * 5, "b_c": [0.5] * 5}))
+    texts = render(board)
+    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.tex"):
+        assert "0.250" in texts[name], name
+    content = json.loads(texts["leaderboard.json"])
+    assert content["groups"][0]["entries"]["subset_f1"]["mean"] == 0.25
+    assert texts["leaderboard.tex"].count(r"\toprule") == 1
+    assert r"b\_c" in texts["leaderboard.tex"]
+    assert "<script src" not in texts["leaderboard.html"]
+    assert "<svg" in texts["leaderboard.html"]
+
+
+def test_the_page_shows_hostile_names_as_text() -> None:
+    board = make_board(results({"a": [0.25] * 5}, task="<script>x</script>"))
+    assert "<script>x</script>" not in render(board)["leaderboard.html"]
+
+
+def test_the_board_is_a_pure_function_of_the_records() -> None:
+    made = results({"a": [0.1, 0.2, 0.3, 0.4, 0.5], "b": [0.3] * 5})
+    backwards = Results(made.records[::-1], [])
+    assert render(make_board(made)) == render(make_board(backwards))
+
+
+PUBLISHED = Path(__file__).parent.parent / "leaderboards"
+
+
+@pytest.mark.parametrize("folder", sorted(PUBLISHED.glob("*/")), ids=lambda f: f.name)
+def test_published_boards_are_what_their_records_give(folder: Path) -> None:
+    assert check_board(folder) == []
+
+
+def test_check_names_the_files_that_differ(tmp_path: Path) -> None:
+    source = PUBLISHED / "default" / "records.jsonl"
+    (tmp_path / "records.jsonl").write_bytes(source.read_bytes())
+    write_board(tmp_path)
+    assert check_board(tmp_path) == []
+    with (tmp_path / "leaderboard.md").open("a") as file:
+        file.write("x")
+    (tmp_path / "leaderboard.tex").unlink()
+    assert check_board(tmp_path) == ["leaderboard.md", "leaderboard.tex"]
+
+
+def test_compare_pairs_instances_and_names_a_winner_only_where_it_is_clear() -> None:
+    made = results({"a": [0.2, 0.3, 0.4, 0.5, 0.6, 0.9], "b": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    (row,) = compare(made, "a", "b")
+    assert row[5:] == ["+0.100", "[+0.100, +0.100]", "5", "A"]
+    (row,) = compare(made, "b", "a")
+    assert row[-1] == "B"
+    (row,) = compare(results({"a": [0.0, 1, 0, 1, 0], "b": [1.0, 0, 1, 0, 0.9]}), "a", "b")
+    assert row[-1] == "–"
+    with pytest.raises(UsageError, match="no records of 'c'"):
+        compare(made, "a", "c")

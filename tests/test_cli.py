@@ -1,0 +1,253 @@
+"""The command line as a user meets it: one clear sentence and exit code 2 for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actspec_bench.store import read_results
+
+QUICK = ("-t", "planted-parity[n=6,terms=1]", "-m", "constant", "--seeds", "1")
+
+
+def run(*words: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "actspec_bench", *map(str, words)],
+        capture_output=True, text=True, cwd=cwd, timeout=120, **options,
+    )  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """Check for one line on standard error and exit code 2, and return the line."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rum"], "no command 'rum'; did you mean 'run'"),
+        (["run", "-t", "planted-party"], "no task 'planted-party'; did you mean 'planted-parity'"),
+        (["run", "-m", "actspek"], "no method 'actspek'; did you mean 'actspec'"),
+        (["run", "--suite", "defualt"], "no suite 'defualt'; did you mean 'default'"),
+        (["run", "--sedes", "3"], "No such option"),
+        (["run", "-t", "planted-parity[m=3]"], "no parameter 'm'"),
+        (["run", "-t", "planted-parity[n=sixty]"], "'n' of task 'planted-parity'"),
+        (["run", "-m", "actspec[tau=-1]"], "'tau' of method 'actspec'"),
+        (["run", "--seeds", "0"], "'--seeds'"),
+        (["run", "--budget", "many"], "'--budget'"),
+        (["run", "--budget", "9", "--budget", "9"], "budget is given twice"),
+        (["run", "--timeout", "0"], "'--timeout'"),
+        (["run", "-m", "actspec", "-m", "actspec"], "method 'actspec' is named twice"),
+        (["run", "--plugin", "nowhere.py"], "no plug-in file 'nowhere.py'"),
+        (["list", "taks"], "nothing called 'taks' to list; did you mean 'tasks'"),
+        (["show", "actspek"], "nothing called 'actspek'; did you mean 'actspec'"),
+        (["leaderboard", "nowhere"], "no records.jsonl in nowhere"),
+        (["leaderboard", "x", "--format", "pdf"], "no format 'pdf'"),
+        (["compare", "nowhere", "a", "b"], "no records.jsonl in nowhere"),
+        (["compare", "x"], "Missing argument"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_nothing_is_written(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert message in refused(run(*words, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nonexistent_package", "line 1 does not import: ModuleNotFoundError"),
+        ("\n\ndef f(:\n", "line 3 does not import: SyntaxError"),
+        ("1 / 0", "line 1 does not import: ZeroDivisionError"),
+        ("import sys\nsys.exit(0)", "line 2 does not import: SystemExit"),
+        (
+            "from actspec_bench import method\n"
+            "@method('actspec', returns='units', family='f')\ndef f(problem):\n    'Mine.'\n",
+            "method 'actspec' is already registered by",
+        ),
+        (
+            "from actspec_bench import method\n"
+            "@method('mine', returns='pixels', family='f')\ndef f(problem):\n    'Mine.'\n",
+            "field 'returns'",
+        ),
+        (
+            "from actspec_bench import task\n"
+            "@task('mine', truth='none', main_metric='subset_f2')\ndef f(seed):\n    'Mine.'\n",
+            "names 'subset_f2' as its main metric; did you mean 'subset_f1'",
+        ),
+    ],
+)
+def test_a_plugin_that_does_not_load_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "plug.py").write_text(text)
+    words = ["-t", "mine"] if "@task" in text else []
+    assert message in refused(run("run", "--plugin", "plug.py", *words, cwd=tmp_path))
+    assert [f.name for f in tmp_path.iterdir() if f.name != "__pycache__"] == ["plug.py"]
+
+
+def test_an_output_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert "cannot write to file" in refused(run("run", *QUICK, "--out", "file", cwd=tmp_path))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "cannot write to" in refused(run("run", *QUICK, "--out", "locked/x", cwd=tmp_path))
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    """A limit on file sizes stands for a full disk: the store cannot grow beyond it."""
+    limit = 120_000
+    words = ("run", "-t", "planted-parity[n=40,terms=2]", "--seeds", "30", "--jobs", "1")
+    done = run(
+        *words, "-m", "constant", "--out", tmp_path / "out",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: cannot write to")
+    assert "Traceback" not in done.stderr
+    with sqlite3.connect(tmp_path / "out" / "records.db") as db:
+        kept = db.execute("SELECT count(*) FROM cells WHERE record IS NOT NULL").fetchone()[0]
+    assert 0 < kept < 30
+    done = run(*words, "-m", "constant", "--out", tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["ran"] == 30 - kept
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "out"
+    assert run("run", *QUICK, "--out", folder).returncode == 0
+    return folder
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(folder, target))
+
+
+def test_a_damaged_store_is_told_and_fresh_sets_it_aside(finished: Path, tmp_path: Path) -> None:
+    folder = copy_of(finished, tmp_path / "out")
+    (folder / "records.db").write_bytes(b"not a database" * 1000)
+    assert "records.db is damaged" in refused(run("run", *QUICK, "--out", folder))
+    assert run("run", *QUICK, "--out", folder, "--fresh").returncode == 0
+    assert (folder / "records.db.old").read_bytes().startswith(b"not a database")
+
+
+def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> None:
+    folder = copy_of(finished, tmp_path / "out")
+    with sqlite3.connect(folder / "records.db") as db:
+        db.execute("UPDATE meta SET value = '99'")
+    line = refused(run("run", *QUICK, "--out", folder))
+    assert "schema version 99 and this program writes 1" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "is damaged"),
+        (lambda text: text + text.splitlines()[1] + "\n", "records announced"),
+        (lambda text: text.replace('"schema_version":1', '"schema_version":7'), "version 7"),
+        (lambda text: "", "is damaged"),
+        (lambda text: text.replace('"status":"ok"', '"status":"fine"'), "is damaged"),
+    ],
+)
+def test_damaged_records_are_told(finished: Path, tmp_path: Path, change, message: str) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text(change((finished / "records.jsonl").read_text()))
+    assert message in refused(run("leaderboard", tmp_path))
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(finished: Path) -> None:
+    from filelock import FileLock
+
+    with FileLock(finished / ".lock"):
+        assert "another run is writing" in refused(run("run", *QUICK, "--out", finished))
+
+
+def test_the_published_board_can_be_written_checked_and_printed(finished: Path) -> None:
+    assert run("leaderboard", finished, "--check").returncode == 0
+    (finished / "leaderboard.csv").write_text("changed")
+    done = run("leaderboard", finished, "--check")
+    assert done.returncode == 1
+    assert "leaderboard.csv" in done.stderr
+    assert run("leaderboard", finished).returncode == 0
+    printed = run("leaderboard", finished, "--format", "csv").stdout
+    assert printed == (finished / "leaderboard.csv").read_text()
+
+
+def test_a_dry_run_lists_cells_and_writes_nothing(tmp_path: Path) -> None:
+    done = run("run", "--dry-run", "--json", *QUICK, cwd=tmp_path)
+    (cell,) = json.loads(done.stdout)
+    assert cell["method"] == "constant"
+    assert cell["budget"] == 10_000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_seeds_and_budget_there_are_five_instances_and_ten_thousand_rows() -> None:
+    done = run("run", "--dry-run", "--json", "-t", "planted-nothing", "-m", "actspec")
+    cells = json.loads(done.stdout)
+    assert sorted(cell["instance"] for cell in cells) == [0, 1, 2, 3, 4]
+    assert {cell["budget"] for cell in cells} == {10_000}
+
+
+def test_options_without_a_command_run_the_default_suite() -> None:
+    cells = json.loads(run("--dry-run", "--json", "--seeds", "1").stdout)
+    assert len({cell["task"] for cell in cells}) == 6
+
+
+def test_list_and_show_tell_what_there_is() -> None:
+    cards = json.loads(run("list", "--json").stdout)
+    assert {"actspec", "oracle", "exact-wht"} <= {card["name"] for card in cards["methods"]}
+    shown = run("show", "planted-parity").stdout
+    assert "main_metric: subset_f1" in shown
+    assert "parameter: n = 64" in shown
+    assert "Goldreich-Levin" in run("show", "actspec").stdout
+    assert json.loads(run("show", "default").stdout)["name"] == "default"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["--help"], ["run", "--help"], ["leaderboard", "FOLDER"], ["show", "actspec"]],
+)
+def test_light_commands_do_not_import_torch(finished: Path, words: list[str]) -> None:
+    words = [str(finished) if word == "FOLDER" else word for word in words]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "actspec_bench", *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "actspec_bench.cli" in imported
+    assert not imported & {"torch", "captum", "sklearn", "scipy"}
+
+
+def test_a_run_works_from_any_folder_and_through_the_console_script(tmp_path: Path) -> None:
+    script = Path(sys.executable).parent / "actspec-bench"
+    done = subprocess.run(
+        [script, "run", *QUICK, "--out", "here"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_results(tmp_path / "here").records) == 1
+
+
+def test_records_name_their_machine_but_no_folder_or_user(finished: Path) -> None:
+    (record,) = read_results(finished).records
+    assert record.provenance["packages"]["torch"]
+    assert record.provenance["threads"] == 1
+    assert set(record.sources) == {"task", "method", "metrics"}
+    text = (finished / "records.jsonl").read_text()
+    assert str(Path.home()) not in text
+    assert str(finished) not in text

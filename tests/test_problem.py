@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from actspec_bench import BudgetExceeded, NotApplicable, Problem
+
+
+def product(x: Tensor) -> Tensor:
+    return x[:, 0] * x[:, 1]
+
+
+def test_rows_are_counted_both_ways_and_never_exceed_the_budget() -> None:
+    rows_seen = 0
+
+    def function(x: Tensor) -> Tensor:
+        nonlocal rows_seen
+        rows_seen += len(x)
+        return product(x)
+
+    problem = Problem.from_function(function, 4, budget=10)
+    x = problem.sample(4).requires_grad_()
+    problem.margin(x).sum().backward()
+    assert problem.spent == {"forward": 4, "backward": 4}
+    assert problem.remaining == 2
+    with pytest.raises(BudgetExceeded, match=r"3 forward rows .* 2 of the budget of 10"):
+        problem.value(problem.sample(3))
+    assert rows_seen == 4
+    problem.value(problem.sample(2))
+    assert (problem.remaining, rows_seen) == (0, 6)
+
+
+def test_a_backward_pass_over_the_budget_is_refused_before_the_function_sees_it() -> None:
+    seen = []
+
+    class Spy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):  # noqa: ARG004
+            return x.sum(1)
+
+        @staticmethod
+        def backward(ctx, gradient):  # noqa: ARG004
+            seen.append(len(gradient))
+            return gradient[:, None].expand(-1, 4)
+
+    problem = Problem.from_function(Spy.apply, 4, budget=5)
+    output = problem.margin(problem.sample(3).requires_grad_())
+    with pytest.raises(BudgetExceeded, match="3 backward rows"):
+        output.sum().backward()
+    assert seen == []
+    assert problem.spent == {"forward": 3, "backward": 0}
+
+
+def test_the_decision_is_the_sign_of_the_margin_with_zero_on() -> None:
+    problem = Problem.from_function(lambda x: x[:, 0] + x[:, 1], 2, readout="decision")
+    x = torch.tensor([[1.0, 1], [-1, -1], [1, -1]])
+    assert problem.value(x).tolist() == [1, -1, 1]
+    assert problem.margin(x).tolist() == [2, -2, 0]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x, r"returned shape \(3, 2\) for 3 rows"),
+        (lambda x: x[:, 0] / 0, "not finite"),
+        (lambda x: x[:1, 0], r"returned shape \(1,\)"),
+    ],
+)
+def test_a_function_that_answers_wrongly_is_told(function, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Problem.from_function(function, 2).value(torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("x", [torch.ones(3), torch.ones(3, 5), torch.ones(1, 3, 2)])
+def test_rows_of_the_wrong_shape_are_told(x: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"x must have shape \(rows, 2\)"):
+        Problem.from_function(product, 2).value(x)
+
+
+def test_writing_to_what_a_problem_hands_out_changes_nothing() -> None:
+    problem = Problem.from_function(lambda x: x.mul_(2).sum(1), 3)
+    before = problem.foreground
+    for handed_out in (problem.foreground, problem.baseline, problem.threshold):
+        handed_out.fill_(7)
+    x = torch.ones(1, 3)
+    assert problem.value(x).tolist() == [6]
+    assert x.tolist() == [[1, 1, 1]]
+    assert torch.equal(problem.foreground, before)
+    assert problem.baseline.tolist() == problem.threshold.tolist() == [0, 0, 0]
+
+
+def test_same_seed_same_draws_and_scoring_is_free_and_noise_free() -> None:
+    one, two = (Problem.from_function(product, 5, seed=3, budget=4) for _ in range(2))
+    assert torch.equal(one.sample(6), two.sample(6))
+    assert not torch.equal(one.sample(6), one.sample(6))
+    view = one.for_scoring(0)
+    view.value(view.sample(100))
+    assert one.remaining == 4
+
+
+def test_metered_noise_is_fresh_at_every_query_and_repeats_with_the_seed() -> None:
+    from actspec_bench.tasks.planted import planted_nothing
+
+    problem = planted_nothing(0, n=3).problem.restarted(budget=10**6, seed=1)
+    x = torch.ones(20_000, 3)
+    first, second = problem.value(x), problem.value(x)
+    assert not torch.equal(first, second)
+    assert first.std().item() == pytest.approx(1, abs=0.03)
+    again = problem.restarted(budget=10**6, seed=0)
+    parts = torch.cat([again.value(x[:7]), again.value(x[7:])])
+    whole = problem.restarted(budget=10**6, seed=0).value(x)
+    assert torch.equal(parts, whole)
+    assert problem.for_scoring(1).value(x).abs().max() == 0
+
+
+def test_given_samples_answer_at_their_rows_only() -> None:
+    x = torch.tensor([[1.0, -1], [1, 1], [1, -1]])
+    problem = Problem.from_samples(x, [1.0, 5.0, 3.0], budget=10)
+    assert problem.value(x).tolist() == [2, 5, 2]
+    assert not problem.any_pattern
+    with pytest.raises(NotApplicable, match="only at the rows it was given"):
+        problem.value(-x)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [([1.0], [1.0]), ([[1.0]], [1.0, 2.0]), ([[float("nan")]], [1.0])]
+)
+def test_samples_of_the_wrong_form_are_told(x: list, y: list) -> None:
+    with pytest.raises(ValueError, match=r"must (have shape|be finite)"):
+        Problem.from_samples(x, y)
+
+
+def small_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 4))
+
+
+def test_a_layer_of_a_network_becomes_the_same_function() -> None:
+    model, inputs = small_network(), torch.randn(40, 3)
+    problem = Problem.from_module(model, layer="1", inputs=inputs, target=2, readout="margin")
+    hidden = model[1](model[0](inputs))
+    logits = model.eval()(inputs)
+    rivals = logits[:, [0, 1, 3]].amax(1)
+    assert torch.allclose(problem.value(hidden), logits[:, 2] - rivals, atol=1e-6)
+    assert (problem.n, problem.kind, problem.notes) == (5, "interchange", ())
+    assert torch.allclose(problem.baseline, hidden.mean(0))
+
+
+def test_a_network_is_put_back_as_it_was() -> None:
+    model = small_network().train()
+    model[0].weight.requires_grad_(requires_grad=False)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    problem = Problem.from_module(model, layer=model[1], inputs=torch.randn(9, 3), target=0)
+    problem.margin(problem.foreground.requires_grad_()).sum().backward()
+    assert all(module.training for module in model.modules())
+    assert [p.requires_grad for p in model.parameters()] == [False, True, True, True]
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(m._forward_hooks for m in model.modules())
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+
+
+def test_the_margin_has_the_gradient_of_the_network() -> None:
+    model = small_network().eval()
+    problem = Problem.from_module(model, layer="1", inputs=torch.randn(9, 3), target=1)
+    x = problem.foreground.requires_grad_()
+    problem.margin(x).sum().backward()
+    y = problem.foreground.requires_grad_()
+    logits = model[3](y)
+    (logits[:, 1] - logits[:, [0, 2, 3]].amax(1)).sum().backward()
+    assert torch.allclose(x.grad, y.grad, atol=1e-6)
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.inner(x))
+
+
+def test_a_bypassed_layer_says_that_its_carrier_is_fixed() -> None:
+    problem = Problem.from_module(Skip(), layer="inner", inputs=torch.randn(9, 3), target=0)
+    assert "carrier input is fixed" in problem.notes[0]
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(self.inner(x))
+
+
+def test_layers_that_cannot_serve_are_refused() -> None:
+    inputs = torch.randn(4, 3)
+    with pytest.raises(ValueError, match="runs 2 times"):
+        Problem.from_module(Twice(), layer="inner", inputs=inputs, target=0)
+    with pytest.raises(ValueError, match=r"no layer 'iner'; did you mean 'inner'"):
+        Problem.from_module(Twice(), layer="iner", inputs=inputs, target=0)
+    with pytest.raises(ValueError, match="target 9 is not a class"):
+        Problem.from_module(small_network(), layer="1", inputs=inputs, target=9)
+    with pytest.raises(ValueError, match="not a module of the model"):
+        Problem.from_module(small_network(), layer=nn.ReLU(), inputs=inputs, target=0)
