@@ -69,7 +69,7 @@ def main() -> None:
                 )
                 timed.setdefault(f"{1 + CELLS} cells, none due, {jobs} jobs", []).append(again)
     rows = [[name, median(t), min(t), max(t)] for name, t in timed.items()]
-    print(tabulate(rows, ["seconds", "median", "least", "most"], floatfmt=".4f"))  # noqa: T201
+    print(tabulate(rows, ["seconds", "median", "least", "most"], floatfmt=".4f"))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,11 @@ def test_fewer_than_five_instances_have_neither_interval_nor_rank() -> None:
 
 def test_ranks_are_shared_unless_the_paired_difference_is_clear() -> None:
     base = np.array([0.1, 0.5, 0.9, 0.3, 0.7])
-    scores = {"low": base, "high": base + 0.05, "unclear": base + [0.3, -0.3, 0.2, -0.25, 0.04]}
+    scores = {
+        "low": base,
+        "high": base + 0.05,
+        "unclear": base + np.array([0.3, -0.3, 0.2, -0.25, 0.04]),
+    }
     up = ranks(scores, higher_is_better=True)
     assert up == {"high": 1, "unclear": 1, "low": 2}
     down = ranks(scores, higher_is_better=False)

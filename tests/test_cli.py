@@ -73,18 +73,24 @@ def test_a_mistake_gets_one_line_and_nothing_is_written(
         ("1 / 0", "line 1 does not import: ZeroDivisionError"),
         ("import sys\nsys.exit(0)", "line 2 does not import: SystemExit"),
         (
-            "from actspec_bench import method\n"
-            "@method('actspec', returns='units', family='f')\ndef f(problem):\n    'Mine.'\n",
+            (
+                "from actspec_bench import method\n"
+                "@method('actspec', returns='units', family='f')\ndef f(problem):\n    'Mine.'\n"
+            ),
             "method 'actspec' is already registered by",
         ),
         (
-            "from actspec_bench import method\n"
-            "@method('mine', returns='pixels', family='f')\ndef f(problem):\n    'Mine.'\n",
+            (
+                "from actspec_bench import method\n"
+                "@method('mine', returns='pixels', family='f')\ndef f(problem):\n    'Mine.'\n"
+            ),
             "field 'returns'",
         ),
         (
-            "from actspec_bench import task\n"
-            "@task('mine', truth='none', main_metric='subset_f2')\ndef f(seed):\n    'Mine.'\n",
+            (
+                "from actspec_bench import task\n"
+                "@task('mine', truth='none', main_metric='subset_f2')\ndef f(seed):\n    'Mine.'\n"
+            ),
             "names 'subset_f2' as its main metric; did you mean 'subset_f1'",
         ),
     ],
@@ -161,7 +167,7 @@ def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> No
         (lambda text: text[: len(text) // 2], "is damaged"),
         (lambda text: text + text.splitlines()[1] + "\n", "records announced"),
         (lambda text: text.replace('"schema_version":1', '"schema_version":7'), "version 7"),
-        (lambda text: "", "is damaged"),
+        (lambda _text: "", "is damaged"),
         (lambda text: text.replace('"status":"ok"', '"status":"fine"'), "is damaged"),
     ],
 )

@@ -65,10 +65,10 @@ def mean_score(text: str, method: str, metric: str) -> float | None:
 def test_no_method_beats_the_oracle(entry, text: str) -> None:
     oracle = mean_score(text, "oracle", entry.name)
     if oracle is None:
+        instance = built(text, 0)
+        scored = outcome(instance.problem, attributed(text, "oracle", 0), instance.truth, 0)
         with pytest.raises(Undefined):
-            instance = built(text, 0)
-            found = attributed(text, "oracle", 0)
-            score(entry.name, outcome(instance.problem, found, instance.truth, 0))
+            score(entry.name, scored)
         return
     sign = 1 if entry.card.higher_is_better else -1
     rivals = RIVALS[:3] if entry.name in CURVES else RIVALS

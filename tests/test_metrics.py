@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -163,7 +163,7 @@ def naive_area(problem: Problem, order: list[int], *, delete: bool) -> float:
         moved.append(total / len(rows))
     whole = moved[-1] if delete else moved[0]
     similarity = [1 - m / whole for m in moved]
-    return sum((a + b) / 2 / n for a, b in zip(similarity, similarity[1:], strict=False))
+    return sum((a + b) / 2 / n for a, b in pairwise(similarity))
 
 
 @pytest.mark.parametrize("delete", [True, False])

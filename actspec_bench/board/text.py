@@ -15,7 +15,6 @@ __all__ = [
     "number",
     "overall",
     "summary_table",
-    "to_csv",
     "to_json",
     "to_markdown",
     "to_tex",
