@@ -65,7 +65,7 @@ class Cell:
 class Record(BaseModel):
     """The stored outcome of one cell, whatever happened to it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell: str = Field(description="id of the cell, a hash of the identity below and the budget")
     task: str = Field(description="label: name and parameters that differ from their defaults")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 __all__ = [
+    "binary",
     "empirical",
     "from_function",
     "from_module",
@@ -55,18 +56,38 @@ def from_function(
     readout: Readout = "margin",
 ) -> Problem:
     """See `Problem.from_function`."""
-    sample = uniform_patterns(n)
-    source = Source(
+    return Problem(
+        binary(function, n, seed=seed, readout=readout), budget=_budget(budget), seed=seed
+    )
+
+
+def binary(
+    function: Callable[[Tensor], Any],
+    n: int,
+    *,
+    seed: int,
+    readout: Readout,
+    sampler: Sampler | None = None,
+    mean: Float[Tensor, " n"] | None = None,
+    noise: float = 0.0,
+) -> Source:
+    """Source of a function of patterns; D is uniform, with mean 0, unless ``sampler`` is given.
+
+    The baseline is D's ``mean``; the foreground is drawn from ``seed``. ``noise`` is the standard
+    deviation of what is added to every metered evaluation.
+    """
+    sampler = sampler or uniform_patterns(n)
+    return Source(
         kind="binary",
         n=n,
         margin=function,
-        sampler=sample,
+        sampler=sampler,
         readout=readout,
-        foreground=sample(FOREGROUND_ROWS, torch.Generator().manual_seed(seed)),
-        baseline=torch.zeros(n),
+        foreground=sampler(FOREGROUND_ROWS, torch.Generator().manual_seed(seed)),
+        baseline=torch.zeros(n) if mean is None else mean,
         threshold=torch.zeros(n),
+        noise=noise,
     )
-    return Problem(source, budget=_budget(budget), seed=seed)
 
 
 def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:

@@ -22,8 +22,12 @@ LEAST_COVERED = 0.5
 
 
 def varying_units(pattern: Pattern, gamma: float) -> list[int]:
-    """Units whose squared normalised inner product with all-ones is at most ``gamma``."""
-    return torch.nonzero(pattern.mean(0).square() <= gamma)[:, 0].tolist()
+    """Units whose squared normalised inner product with all-ones is at most ``gamma``.
+
+    A unit that never changes is left out at any ``gamma``.
+    """
+    product = pattern.mean(0).square()
+    return torch.nonzero((product <= gamma) & (product < 1))[:, 0].tolist()
 
 
 def distinct_units(pattern: Pattern, order: Sequence[int], gamma: float) -> list[int]:

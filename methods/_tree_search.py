@@ -76,7 +76,8 @@ def search(
     fdr: float,
 ) -> Attribution:
     """Find the large, non-redundant coefficients of ``problem``; see the method's docstring."""
-    draws = problem.pattern(problem.sample(REDUNDANCY_DRAWS))
+    pool = problem.sample(REDUNDANCY_DRAWS)
+    draws = problem.pattern(pool)
     units = varying_units(draws, gamma)
     info: dict[str, Any] = {"units_varying": len(units)}
     queries = Queries(problem)
@@ -85,37 +86,37 @@ def search(
         return Attribution.from_subsets({}, n=problem.n, info=info)
     if problem.any_pattern:
         budget = problem.remaining
-        influence = _influence(queries, units, int(SCREEN_SHARE * budget))
+        influence = _influence(queries, units, pool, int(SCREEN_SHARE * budget))
         units = sorted(influence, key=lambda unit: -influence[unit])
         info["units_influential"] = len(units)
         units = distinct_units(draws, units, gamma)
         rows = problem.remaining - int(TEST_SHARE * budget)
-        units = units[: rows // (COMPLETIONS * LEAST_RESTRICTIONS)]
+        affordable = rows // (COMPLETIONS * LEAST_RESTRICTIONS)
+        info["units_beyond_budget"] = max(len(units) - affordable, 0)
+        units = units[:affordable]
         info["units_searched"] = len(units)
         candidates, info["tau"] = _branch(queries, units, rows, tau, max_branch)
         fresh = problem.sample(problem.remaining)
     else:
         units = distinct_units(draws, units, gamma)
         info["units_searched"] = len(units)
-        rows_given = problem.foreground[
-            torch.randperm(len(problem.foreground), generator=problem.generator)
-        ]
-        rows_given = rows_given[: problem.remaining]
-        first = rows_given[: len(rows_given) // 2]
+        given = problem.foreground
+        given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
+        first = given[: len(given) // 2]
         values = queries.ask(first, len(first)) if len(first) else torch.zeros(0)
         candidates = _scan(problem.pattern(first), values, units, max_branch)
-        fresh = rows_given[len(first) :]
+        fresh = given[len(first) :]
     subsets = _tested(queries, fresh, candidates, fdr)
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     return _refitted(queries, subsets, tau, info)
 
 
-def _influence(queries: Queries, units: list[int], rows: int) -> dict[int, float]:
+def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> dict[int, float]:
     """Mean squared change of the value when one unit's state is flipped, for units that matter.
 
     Base rows mix two draws of D unit by unit, as the tree's rows do, since on real rows alone
     a robust network's decision hardly ever hangs on one unit. The flipped unit takes its value
-    from a draw that has it in the other state. Base rows asked twice tell the noise; a unit
+    from a row of ``pool`` that has it in the other state. Base rows asked twice tell the noise; a unit
     stays if its changes exceed the noise's by an F test.
     """
     from scipy.stats import f
@@ -133,7 +134,6 @@ def _influence(queries: Queries, units: list[int], rows: int) -> dict[int, float
     base = torch.where(coin, problem.sample(repeats), problem.sample(repeats))
     clean = queries.ask(base, repeats)
     noise = (queries.ask(base, repeats) - clean).square().mean()
-    pool = problem.sample(REDUNDANCY_DRAWS)
     on = problem.pattern(pool)[:, units] > 0
     base, clean = base[:flips], clean[:flips]
     base_on = problem.pattern(base)[:, units] > 0

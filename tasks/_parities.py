@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,8 @@ import torch
 from torch import Tensor
 
 from actspec_bench.instance import Instance
-from actspec_bench.problem import Problem, Readout, Sampler, Source
-from actspec_bench.sources import FOREGROUND_ROWS, uniform_patterns
+from actspec_bench.problem import Problem, Readout, Sampler
+from actspec_bench.sources import binary, uniform_patterns
 from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.truth import Truth
 
@@ -52,17 +51,15 @@ def plant(
     agreement = np.concatenate([np.ones(len(copies)), np.full(len(partners), correlation)])
     sampler = _with_twins(n, fixed, twins, originals[: len(twins)], signs, agreement)
 
-    baseline = torch.zeros(n)
-    baseline[torch.from_numpy(fixed)] = 1.0
-    source = Source(
-        kind="binary",
-        n=n,
-        margin=_sum_of_parities(subsets, coefficients),
-        sampler=sampler,
+    mean = torch.zeros(n)
+    mean[torch.from_numpy(fixed)] = 1.0
+    source = binary(
+        _sum_of_parities(subsets, coefficients),
+        n,
+        seed=seed,
         readout=readout,
-        foreground=sampler(FOREGROUND_ROWS, torch.Generator().manual_seed(seed)),
-        baseline=baseline,
-        threshold=torch.zeros(n),
+        sampler=sampler,
+        mean=mean,
         noise=noise * float(np.sqrt(np.square(coefficients).sum())),
     )
     spectrum = dict(zip(subsets, coefficients.tolist(), strict=True))
@@ -73,8 +70,8 @@ def plant(
 
 def nothing(seed: int, *, n: int, readout: Readout) -> Instance:
     """Build a planted-nothing instance: a zero margin under unit noise."""
-    problem = Problem.from_function(lambda x: 0 * x.sum(1), n, seed=seed, readout=readout)
-    return Instance(Problem(replace(problem._source, noise=1.0)), Truth({}, n))
+    source = binary(lambda x: 0 * x.sum(1), n, seed=seed, readout=readout, noise=1.0)
+    return Instance(Problem(source), Truth({}, n))
 
 
 def decision_spectrum(margin: dict[Subset, float]) -> dict[Subset, float]:

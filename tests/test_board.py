@@ -74,7 +74,7 @@ def test_the_interval_equals_the_exhaustive_bootstrap() -> None:
 def test_the_interval_equals_scipy_s() -> None:
     values = np.random.default_rng(0).standard_normal(30)
     theirs = scipy_stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(1)
+        (values,), np.mean, method="percentile", n_resamples=9999, random_state=1
     ).confidence_interval
     assert bootstrap_interval(values) == pytest.approx((theirs.low, theirs.high), abs=0.02)
 

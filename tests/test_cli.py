@@ -257,3 +257,22 @@ def test_records_name_their_machine_but_no_folder_or_user(finished: Path) -> Non
     text = (finished / "records.jsonl").read_text()
     assert str(Path.home()) not in text
     assert str(finished) not in text
+
+
+def test_an_installed_package_offers_its_own_and_a_broken_one_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "offered.py").write_text(
+        "from actspec_bench import Attribution, method\n"
+        "@method('offered', returns='units', family='f')\n"
+        "def offered(problem):\n    'Ones.'\n    return Attribution.from_units([1.0] * problem.n)\n"
+    )
+    for name, module in (("good", "offered"), ("bad", "absent")):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[actspec_bench.methods]\n{name} = {module}\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    words = ("-t", "planted-parity[n=6,terms=1]", "-m", "offered", "--seeds", "1")
+    done = run("run", *words, "--out", tmp_path / "out", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "plug-in 'bad' of bad was left out: ModuleNotFoundError" in done.stderr
+    assert read_results(tmp_path / "out").records[0].status == "ok"
