@@ -49,14 +49,17 @@ class Queries:
     groups: list[Tensor] = field(default_factory=list)
     next_group: int = 0
 
-    def ask(self, x: Tensor, groups: int) -> Tensor:
-        """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws."""
+    def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
+        """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws.
+
+        Groups are new, or with ``first`` continue those numbered from it on.
+        """
         values = self.problem.value(x)
         self.patterns.append(self.problem.pattern(x))
         self.values.append(values)
         run = torch.arange(groups).repeat_interleave(len(x) // groups)
-        self.groups.append(run + self.next_group)
-        self.next_group += groups
+        self.groups.append(run + (self.next_group if first is None else first))
+        self.next_group += groups if first is None else 0
         return values
 
     def fit(self, subsets: list[Subset]) -> Fit:
@@ -116,8 +119,8 @@ def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> d
 
     Base rows mix two draws of D unit by unit, as the tree's rows do, since on real rows alone
     a robust network's decision hardly ever hangs on one unit. The flipped unit takes its value
-    from a row of ``pool`` that has it in the other state. Base rows asked twice tell the noise; a unit
-    stays if its changes exceed the noise's by an F test.
+    from a row of ``pool`` that has it in the other state. Base rows asked twice tell the noise;
+    a unit stays if its changes exceed the noise's by an F test.
     """
     from scipy.stats import f
 
@@ -132,8 +135,9 @@ def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> d
         )
     coin = torch.rand(repeats, problem.n, generator=problem.generator) < 0.5
     base = torch.where(coin, problem.sample(repeats), problem.sample(repeats))
+    first = queries.next_group
     clean = queries.ask(base, repeats)
-    noise = (queries.ask(base, repeats) - clean).square().mean()
+    noise = (queries.ask(base, repeats, first=first) - clean).square().mean()
     on = problem.pattern(pool)[:, units] > 0
     base, clean = base[:flips], clean[:flips]
     base_on = problem.pattern(base)[:, units] > 0
@@ -144,7 +148,8 @@ def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> d
             donors = torch.nonzero(on[:, column] != state)[:, 0]
             pick = torch.randint(len(donors), (len(rows_here),), generator=problem.generator)
             flipped[rows_here, column, unit] = pool[donors[pick], unit]
-    changed = queries.ask(flipped.reshape(-1, problem.n), flips).reshape(flips, len(units))
+    flipped = flipped.reshape(-1, problem.n)
+    changed = queries.ask(flipped, flips, first=first).reshape(flips, len(units))
     influence = (changed - clean[:, None]).square().mean(0)
     threshold = float(noise) * f.isf(SCREEN_LEVEL, flips, repeats)
     return {
