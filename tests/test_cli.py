@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -125,7 +126,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_finished(tmp_pa
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: cannot write to")
     assert "Traceback" not in done.stderr
-    with sqlite3.connect(tmp_path / "out" / "records.db") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "out" / "records.db")) as db:
         kept = db.execute("SELECT count(*) FROM cells WHERE record IS NOT NULL").fetchone()[0]
     assert 0 < kept < 30
     done = run(*words, "-m", "constant", "--out", tmp_path / "out", "--json")
@@ -155,8 +156,9 @@ def test_a_damaged_store_is_told_and_fresh_sets_it_aside(finished: Path, tmp_pat
 
 def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> None:
     folder = copy_of(finished, tmp_path / "out")
-    with sqlite3.connect(folder / "records.db") as db:
+    with contextlib.closing(sqlite3.connect(folder / "records.db")) as db:
         db.execute("UPDATE meta SET value = '99'")
+        db.commit()
     line = refused(run("run", *QUICK, "--out", folder))
     assert "schema version 99 and this program writes 1" in line
 

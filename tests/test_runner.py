@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -228,7 +229,9 @@ def interrupt(folder: Path, how: int) -> tuple[int, str]:
     while time.monotonic() < deadline:
         time.sleep(0.1)
         try:
-            with sqlite3.connect(f"file:{folder / 'records.db'}?mode=ro", uri=True) as db:
+            with contextlib.closing(
+                sqlite3.connect(f"file:{folder / 'records.db'}?mode=ro", uri=True)
+            ) as db:
                 query = "SELECT count(*) FROM cells WHERE record IS NOT NULL"
                 if db.execute(query).fetchone()[0] >= 1:
                     break
@@ -277,7 +280,7 @@ def test_killing_the_run_leaves_no_cell_behind_and_loses_no_finished_one(tmp_pat
             break
         time.sleep(0.2)
     assert not left
-    with sqlite3.connect(tmp_path / "out" / "records.db") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "out" / "records.db")) as db:
         query = "SELECT count(*) FROM cells WHERE record IS NOT NULL"
         assert db.execute(query).fetchone()[0] >= 1
 
