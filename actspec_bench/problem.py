@@ -105,12 +105,13 @@ class Problem:
     source
         What the problem is made of.
     budget
-        Rows, forward and backward together, that may be evaluated.
+        Rows, forward and backward together, that may be evaluated; 10,000 if not given.
     seed
         Seed of `sample`, `generator` and the evaluation noise.
     """
 
-    def __init__(self, source: Source, *, budget: int = DEFAULT_BUDGET, seed: int = 0) -> None:
+    def __init__(self, source: Source, *, budget: int | None = None, seed: int = 0) -> None:
+        budget = DEFAULT_BUDGET if budget is None else budget
         if budget < 1:
             raise ValueError(f"budget must be at least 1 row, not {budget}")
         self._source = source
@@ -303,10 +304,10 @@ class Problem:
         budget: int | None = None,
         seed: int = 0,
     ) -> Problem:
-        """Interchange problem of one layer of a network; see `sources.from_module`."""
-        from actspec_bench import sources
+        """Interchange problem of one layer of a network; see `layers.from_module`."""
+        from actspec_bench import layers
 
-        return sources.from_module(
+        return layers.from_module(
             model,
             layer=layer,
             inputs=inputs,

@@ -176,10 +176,12 @@ class Store:
             self.db.execute("BEGIN IMMEDIATE")
             yield
             self.db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
-            raise _unwritable(self.folder, error) from None
+            if isinstance(error, sqlite3.Error):
+                raise _unwritable(self.folder, error) from None
+            raise
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -196,9 +198,10 @@ def write_text(target: Path, text: str) -> None:
         scratch.write_text(text, encoding="utf-8", newline="\n")
         scratch.replace(target)
     except OSError as error:
+        raise _unwritable(target.parent, error) from None
+    finally:
         with contextlib.suppress(OSError):
             scratch.unlink()
-        raise _unwritable(target.parent, error) from None
 
 
 def read_results(folder: Path) -> Results:

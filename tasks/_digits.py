@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from actspec_bench.instance import Instance
+from actspec_bench.layers import from_module
 from actspec_bench.networks import cached_weights
 from actspec_bench.problem import Problem, Readout
-from actspec_bench.sources import FOREGROUND_ROWS, from_module, masked
+from actspec_bench.sources import FOREGROUND_ROWS, masked
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.truth import Truth
 

@@ -90,6 +90,12 @@ def test_writing_to_what_a_problem_hands_out_changes_nothing() -> None:
     assert problem.baseline.tolist() == problem.threshold.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("budget", [0, -5])
+def test_a_budget_below_one_row_is_refused(budget: int) -> None:
+    with pytest.raises(ValueError, match="at least 1 row"):
+        Problem.from_function(product, 2, budget=budget)
+
+
 def test_same_seed_same_draws_and_scoring_is_free_and_noise_free() -> None:
     one, two = (Problem.from_function(product, 5, seed=3, budget=4) for _ in range(2))
     assert torch.equal(one.sample(6), two.sample(6))
