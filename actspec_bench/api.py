@@ -29,6 +29,9 @@ def attribute(name: str, problem: Problem, **params: Any) -> Attribution:
         The method asked for more rows than the problem's budget.
     """
     load_entry_points()
+    if "[" in name:
+        plain = name.partition("[")[0]
+        raise UsageError(f"give parameters as keywords: attribute({plain!r}, problem, ...)")
     entry = methods[name]
     if entry.card.sees_truth:
         raise UsageError(f"{name!r} is a control that needs the truth: run it on a task")

@@ -24,6 +24,7 @@ from actspec_bench.peak import PeakMemory
 from actspec_bench.problem import Problem
 from actspec_bench.registry import Entry, methods, metrics, tasks
 from actspec_bench.seeds import canonical_json, seed_from
+from actspec_bench.views import ScoringView, restarted
 
 if TYPE_CHECKING:
     from actspec_bench.attribution import Attribution
@@ -91,7 +92,7 @@ def _run(cell: Cell, phases: _Phases, fields: dict[str, Any]) -> None:
             raise NotApplicable("the task has no known truth")
         facts = _json(instance.facts, "the instance's facts")
         fields.update(facts=facts, notes=list(instance.problem.notes))
-    problem = instance.problem.restarted(budget=cell.budget, seed=cell.method_seed)
+    problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
     probe = _Probe(problem, cell.instance_seed)
     with phases("attribute"):
         attribution, costs = _attributed(cell, entry, problem, truth)
@@ -141,7 +142,7 @@ class _Probe:
         self._before = self._look()
 
     def _look(self) -> list[torch.Tensor]:
-        view = self._problem.for_scoring(self._seed)
+        view = ScoringView(self._problem, self._seed)
         rows = view.foreground[:PROBE_ROWS]
         return [rows, view.sample(PROBE_ROWS), view.baseline, view.value(rows)]
 

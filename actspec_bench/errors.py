@@ -29,7 +29,7 @@ def nearest(name: str, known: list[str]) -> str:
     """Hint for a mistyped name: the close match, or the list of what there is."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(sorted(known))}"

@@ -29,3 +29,9 @@ class Instance:
     problem: Problem
     truth: Truth | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.truth is not None and self.truth.n != self.problem.n:
+            raise ValueError(
+                f"the truth is about {self.truth.n} units and the problem has {self.problem.n}"
+            )

@@ -33,8 +33,8 @@ class Meter:
         """Count ``rows`` or raise `BudgetExceeded`."""
         if rows > self.remaining:
             raise BudgetExceeded(
-                f"{rows} {direction} rows were asked for and {self.remaining} of the budget of "
-                f"{self.budget} remain"
+                f"{rows:,} {direction} rows were asked for and {self.remaining:,} of the budget of "
+                f"{self.budget:,} remain"
             )
         if direction == "forward":
             self.forward += rows

@@ -47,7 +47,13 @@ def cached_weights(
         os.environ.get("ACTSPEC_BENCH_CACHE") or user_cache_path("actspec_bench", appauthor=False)
     )
     folder = folder / "networks"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeError(
+            f"trained networks cannot be kept in {folder} ({error.strerror}); set "
+            "ACTSPEC_BENCH_CACHE to a folder that can be written"
+        ) from None
     key = digest(name, depends_on, torch.__version__)
     file = folder / f"{name}-{key[:32]}.safetensors"
     with FileLock(f"{file}.lock"):

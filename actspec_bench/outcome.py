@@ -9,6 +9,7 @@ import numpy as np
 
 from actspec_bench.errors import Undefined
 from actspec_bench.seeds import seed_from
+from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
     from actspec_bench.attribution import Attribution
@@ -47,9 +48,9 @@ class Outcome:
     costs: Costs
     seed: int
 
-    def view(self, stream: str) -> Problem:
+    def view(self, stream: str) -> ScoringView:
         """Noise-free, unmetered view of the problem with draws of its own for ``stream``."""
-        return self.problem.for_scoring(seed_from(self.seed, stream))
+        return ScoringView(self.problem, seed_from(self.seed, stream))
 
     def generator(self, stream: str) -> np.random.Generator:
         """Random numbers for ``stream``, the same for every method on this instance."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from actspec_bench.errors import UsageError
+from actspec_bench.registry import methods, metrics, tasks
 
 __all__ = ["ENTRY_POINT_GROUPS", "load_entry_points", "load_file"]
 
 ENTRY_POINT_GROUPS = ("actspec_bench.methods", "actspec_bench.tasks", "actspec_bench.metrics")
+KINDS = (tasks, methods, metrics)
 _loaded: set[Path] = set()
 
 
@@ -60,6 +64,18 @@ def load_file(path: str | Path) -> None:
             f"plug-in {file.name}{where} does not import: {type(error).__name__}: {error}"
         ) from None
     _loaded.add(file)
+    if not any(_registers(entry.function, file) for kind in KINDS for entry in kind):
+        warnings.warn(
+            f"plug-in {file.name} registers nothing: decorate a function with @method, @task "
+            "or @metric",
+            stacklevel=2,
+        )
+
+
+def _registers(function: Callable[..., object], file: Path) -> bool:
+    """Whether the function comes from the plug-in or a file beside it."""
+    source = inspect.getsourcefile(function)
+    return source is not None and Path(source).resolve().is_relative_to(file.parent)
 
 
 @cache

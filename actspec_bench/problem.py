@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from actspec_bench.meter import DEFAULT_BUDGET, UNMETERED, Meter
+from actspec_bench.meter import DEFAULT_BUDGET, Meter
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 
 
 class _MeteredBackward(torch.autograd.Function):
-    """Identity whose backward pass is counted before the function's own begins."""
+    """Identity whose backward pass is counted before the function's own begins.
+
+    Second derivatives could not be counted this way and are refused.
+    """
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, meter: Meter) -> Tensor:
@@ -37,6 +41,7 @@ class _MeteredBackward(torch.autograd.Function):
         return output.view_as(output)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         ctx.meter.spend(gradients[0].shape[0], "backward")
         return gradients[0], None
@@ -61,7 +66,8 @@ class Source:
     heldout
         Like ``sampler``, for scores on rows that methods never saw; ``None`` means D itself.
     noise
-        Standard deviation of the noise added to every metered evaluation of the margin.
+        Standard deviation of the noise added to every metered evaluation of the margin; each
+        derivative is then as noisy as a central difference of two such values.
     any_pattern
         Whether the function answers at any x, not only at rows of its sample.
     notes
@@ -84,8 +90,10 @@ class Source:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"a problem needs at least one unit, not n={self.n}")
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValueError(f"n must be a whole number of units, at least 1, not {self.n!r}")
+        if self.readout not in get_args(Readout):
+            raise ValueError(f"readout must be 'margin' or 'decision', not {self.readout!r}")
         for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):
             if tuple(getattr(self, name).shape) != shape:
                 raise ValueError(
@@ -221,25 +229,13 @@ class Problem:
         """On/off pattern of each row in {-1, +1}: +1 where x exceeds the threshold."""
         return torch.where(x > self._source.threshold, 1.0, -1.0)
 
-    def restarted(self, *, budget: int, seed: int) -> Problem:
-        """Return the same problem with an unused meter and the given seed."""
-        return Problem(self._source, budget=budget, seed=seed)
-
-    def for_scoring(self, seed: int) -> Problem:
-        """Return a noise-free view with an unbounded budget, for metrics."""
-        return Problem(replace(self._source, noise=0.0), budget=UNMETERED, seed=seed)
-
-    def sample_heldout(self, k: int) -> Rows:
-        """Draw ``k`` rows that methods could not have seen, from D where there are no such rows."""
-        return (self._source.heldout or self._source.sampler)(k, self._draws)
-
     def _admit(self, x: Tensor) -> None:
         if x.ndim != 2 or x.shape[1] != self.n:
             raise ValueError(f"x must have shape (rows, {self.n}), not {tuple(x.shape)}")
         self._meter.spend(x.shape[0], "forward")
 
     def _margin(self, x: Tensor) -> Tensor:
-        output = self._source.margin(x if x.requires_grad else x.clone())
+        output = self._source.margin(x.clone())
         if not isinstance(output, Tensor):
             output = torch.as_tensor(output)
         if output.shape != (x.shape[0],):
@@ -251,9 +247,16 @@ class Problem:
         if not torch.isfinite(output).all():
             raise ValueError("the function returned a value that is not finite (NaN or infinity)")
         if self._source.noise:
-            draws = self._noise.standard_normal(x.shape[0])
-            output = output + self._source.noise * torch.from_numpy(draws).to(output.dtype)
+            output = output + self._source.noise * self._normal(x.shape[0])
+            if x.requires_grad:
+                # A central difference of two noisy values, half of y(+1) - y(-1), has the
+                # noise's standard deviation over the square root of 2: so has a gradient.
+                slope = self._source.noise / 2**0.5 * self._normal(*x.shape)
+                output = output + ((x - x.detach()) * slope).sum(1)
         return output
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.from_numpy(self._noise.standard_normal(shape)).to(torch.get_default_dtype())
 
     @staticmethod
     def from_function(
@@ -285,7 +288,8 @@ class Problem:
         """Problem of given rows ``x`` (N, n) and values ``y`` (N,), with no free queries.
 
         The function answers at the given rows only; rows given more than once answer with the
-        mean of their values. D is the empirical distribution, units are on where x > 0.
+        mean of their values. D is the empirical distribution, the foreground is every distinct
+        row, and units are on where x > 0.
         """
         from actspec_bench import sources
 

@@ -79,10 +79,10 @@ class Entry(Generic[CardT]):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"][:1])
-            got = given.get(where, "nothing")
+            got = f", got {given[where]!r}" if where in given else ""
+            message = _lower(first["msg"]).partition(", unable to")[0]
             raise UsageError(
-                f"parameter {where!r} of {self.kind} {self.name!r}: {_lower(first['msg'])}, "
-                f"got {got!r}"
+                f"parameter {where!r} of {self.kind} {self.name!r}: {message}{got}"
             ) from None
         except ValueError as error:
             raise UsageError(f"{self.kind} {self.name!r}: {error}") from None

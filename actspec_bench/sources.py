@@ -28,6 +28,8 @@ FOREGROUND_ROWS = 32
 
 def uniform_patterns(n: int) -> Sampler:
     """Sampler of the uniform distribution on {-1, +1}^n."""
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
 
     def sample(k: int, generator: torch.Generator) -> Tensor:
         return torch.randint(0, 2, (k, n), generator=generator).float() * 2 - 1
@@ -114,7 +116,7 @@ def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) ->
         n=rows.shape[1],
         margin=look_up,
         sampler=empirical(rows),
-        foreground=rows,
+        foreground=distinct,
         baseline=rows.mean(0),
         threshold=torch.zeros(rows.shape[1]),
         any_pattern=False,

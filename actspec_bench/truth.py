@@ -36,6 +36,15 @@ class Truth:
     n: int
     exhaustive: bool = True
 
+    def __post_init__(self) -> None:
+        for subset, coefficient in self.spectrum.items():
+            if list(subset) != sorted(set(subset)) or not subset:
+                raise ValueError(f"true subset {subset} must be sorted, without repeats, not empty")
+            if subset[0] < 0 or subset[-1] >= self.n:
+                raise ValueError(f"true subset {subset} has units outside 0 to {self.n - 1}")
+            if not np.isfinite(coefficient):
+                raise ValueError(f"the coefficient of true subset {subset} is {coefficient}")
+
     @classmethod
     def from_coefficients(
         cls, coefficients: Float[ndarray, " patterns"], *, subsets: int = 10

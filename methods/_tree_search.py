@@ -130,8 +130,8 @@ def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> d
     needed = flips * len(units) + 2 * repeats
     if needed > problem.remaining:
         raise NotApplicable(
-            f"the influence screen of {len(units)} units needs at least {needed} rows and the "
-            f"budget is {problem.remaining}"
+            f"the influence screen of {len(units)} units needs at least {needed:,} rows and "
+            f"{problem.remaining:,} of the budget of {problem.budget:,} remain"
         )
     coin = torch.rand(repeats, problem.n, generator=problem.generator) < 0.5
     base = torch.where(coin, problem.sample(repeats), problem.sample(repeats))

@@ -40,7 +40,10 @@ def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) 
     if n > LARGEST_N:
         raise NotApplicable(f"all 2^{n} patterns are too many: n must be at most {LARGEST_N}")
     if problem.remaining < 2**n:
-        raise NotApplicable(f"all {2**n:,} patterns exceed the budget of {problem.remaining:,}")
+        raise NotApplicable(
+            f"all {2**n:,} patterns are needed and {problem.remaining:,} of the budget of "
+            f"{problem.budget:,} remain"
+        )
     coefficients = walsh_hadamard(problem.value(all_patterns(n)))
     magnitude = coefficients.abs()
     magnitude[0] = 0.0

@@ -21,7 +21,10 @@ def _affordable_rows(problem: Problem, cost: int) -> int:
     if not problem.any_pattern:
         raise NotApplicable("the method ablates units, and this problem answers only given rows")
     if problem.remaining < cost:
-        raise NotApplicable(f"one row costs {cost} queries and the budget is {problem.remaining}")
+        raise NotApplicable(
+            f"one row costs {cost:,} queries and {problem.remaining:,} of the budget of "
+            f"{problem.budget:,} remain"
+        )
     return min(len(problem.foreground), problem.remaining // cost)
 
 

@@ -17,7 +17,7 @@ _CITATION = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
     "digits-hidden",
     truth="none",
     main_metric="surrogate_r2",
-    chance="near 0",
+    chance="about 0.2, what 16 random characters explain: see the row `random`",
     ceiling="at most 1; below it where 16 characters cannot carry the function",
     data=_DATA,
     licence="CC BY 4.0",
@@ -51,7 +51,8 @@ def digits_hidden(
     "digits-patches",
     truth="enumerated",
     main_metric="subset_f1",
-    chance="about 0: 10 of 65,535 subsets",
+    chance="about 0.15 for subsets of up to three patches, 0.3 for single patches: see the rows "
+    "`random` and `constant`",
     ceiling="1",
     data=_DATA,
     licence="CC BY 4.0",

@@ -15,6 +15,7 @@ from scoring import outcome, parity_sum, rng, score
 from actspec_bench import Attribution, Instance, Truth, Undefined
 from actspec_bench.registry import methods, metrics, tasks
 from actspec_bench.specs import Spec
+from actspec_bench.views import restarted
 
 SCORED = [entry for entry in metrics if entry.card.family != "cost"]
 RIVALS = ["random", "constant", "anti-oracle", *(e.name for e in methods if not e.card.control)]
@@ -40,7 +41,7 @@ def attributed(text: str, name: str, seed: int) -> Attribution:
     instance = built(text, seed)
     entry = methods[name]
     extra = {"truth": instance.truth} if entry.card.sees_truth else {}
-    problem = instance.problem.restarted(budget=5000, seed=seed)
+    problem = restarted(instance.problem, budget=5000, seed=seed)
     return entry.function(problem, **entry.resolve({}), **extra)
 
 
@@ -111,7 +112,7 @@ def test_the_anti_oracle_is_clearly_worse(metric: str, text: str) -> None:
 def random_units(seed: int, n: int) -> Attribution:
     """The random control restricted to single units: a random order of some of them."""
     entry = methods["random"]
-    problem = parity_sum({(0,): 1.0}, n).restarted(budget=1, seed=seed)
+    problem = restarted(parity_sum({(0,): 1.0}, n), budget=1, seed=seed)
     return entry.function(problem, **entry.resolve({"order": 1, "subsets": 64}))
 
 
@@ -171,7 +172,7 @@ def test_random_subsets_hit_true_ones_as_often_as_chance_says() -> None:
     hits = []
     for seed in range(runs):
         found = entry.function(
-            problem.restarted(budget=1, seed=seed), **entry.resolve({"order": 2, "subsets": 1})
+            restarted(problem, budget=1, seed=seed), **entry.resolve({"order": 2, "subsets": 1})
         )
         hits.append(score("subset_recall", outcome(problem, found, truth)))
     chance = 0.5 / 28

@@ -13,6 +13,7 @@ from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
 from actspec_bench.registry import methods, tasks
 from actspec_bench.specs import Spec
+from actspec_bench.views import ScoringView, restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
 UNIT_METHODS = ["integrated-gradients", "feature-ablation", "shapley-sampling"]
@@ -21,7 +22,7 @@ UNIT_METHODS = ["integrated-gradients", "feature-ablation", "shapley-sampling"]
 def planted(text: str, seed: int, budget: int):
     spec = Spec.parse(text, tasks)
     instance = tasks[spec.name].function(seed, **spec.parameters)
-    return instance.problem.restarted(budget=budget, seed=seed), instance.truth
+    return restarted(instance.problem, budget=budget, seed=seed), instance.truth
 
 
 def all_names() -> list[str]:
@@ -54,7 +55,10 @@ def test_exact_wht_is_exact_and_refuses_what_it_cannot_do() -> None:
     assert found.coefficients.tolist() == pytest.approx([1.0, -0.75, 0.5])
     for problem, message in (
         (parity_sum(TERMS, 21), "n must be at most 20"),
-        (parity_sum(TERMS, 14), "all 16,384 patterns exceed the budget of 10,000"),
+        (
+            parity_sum(TERMS, 14),
+            "all 16,384 patterns are needed and 10,000 of the budget of 10,000 remain",
+        ),
         (planted("digits-hidden", 0, 10**6)[0], "no grid of patterns"),
     ):
         with pytest.raises(NotApplicable, match=message):
@@ -75,9 +79,9 @@ def exact_shapley(problem: Problem, row: torch.Tensor) -> np.ndarray:
 
 def test_shapley_sampling_converges_to_the_exact_values() -> None:
     problem = parity_sum({(0, 3): 1.0, (1,): -0.75, (2, 4): 0.5}, 5)
-    view = problem.for_scoring(0)
+    view = ScoringView(problem, 0)
     exact = np.mean([np.abs(exact_shapley(view, row)) for row in problem.foreground], axis=0)
-    found = attribute("shapley-sampling", problem.restarted(budget=10**6, seed=0))
+    found = attribute("shapley-sampling", restarted(problem, budget=10**6, seed=0))
     assert found.units() == pytest.approx(exact, abs=0.02)
 
 
@@ -98,7 +102,7 @@ def test_units_may_be_listed_in_any_order(name: str) -> None:
     order = [4, 2, 7, 0, 5, 1, 6, 3]
     moved = {tuple(sorted(order.index(i) for i in s)): c for s, c in TERMS.items()}
     plain, renamed = (
-        attribute(name, parity_sum(terms, 8).restarted(budget=200_000, seed=0)).units(8)
+        attribute(name, restarted(parity_sum(terms, 8), budget=200_000, seed=0)).units(8)
         for terms in (TERMS, moved)
     )
     assert renamed == pytest.approx(plain[order], abs=0.06)
@@ -189,7 +193,7 @@ def test_actspec_leaves_out_coefficients_below_a_given_tau() -> None:
 
 
 def test_actspec_refuses_a_budget_below_its_screen() -> None:
-    problem = parity_sum(TERMS, 64).restarted(budget=100, seed=0)
+    problem = restarted(parity_sum(TERMS, 64), budget=100, seed=0)
     with pytest.raises(NotApplicable, match="screen of 64 units needs at least"):
         attribute("actspec", problem)
 
@@ -290,7 +294,7 @@ def test_benjamini_hochberg_step_up_by_hand() -> None:
 def test_random_control_draws_each_unit_equally_often() -> None:
     counts = np.zeros(6)
     for seed in range(600):
-        problem = parity_sum({(0,): 1.0}, 6).restarted(budget=1, seed=seed)
+        problem = restarted(parity_sum({(0,): 1.0}, 6), budget=1, seed=seed)
         for subset in attribute("random", problem, subsets=1, order=2).subsets:
             counts[list(subset)] += 1
     expected = 600 * 1.5 / 6

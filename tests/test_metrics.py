@@ -13,6 +13,7 @@ from scoring import outcome, parity_sum, score
 
 from actspec_bench import Attribution, Problem, Truth, Undefined
 from actspec_bench.metrics.faithfulness import similarity_curve
+from actspec_bench.views import ScoringView
 
 TRUTH = Truth({(0, 1): 1.0, (2,): -0.5, (3, 4, 5): 0.25}, 8)
 
@@ -174,12 +175,12 @@ def test_curves_equal_a_unit_by_unit_computation(delete: bool, suffix: str) -> N
     name = ("deletion_auc" if delete else "insertion_auc") + suffix
     found = score(name, outcome(problem, Attribution.from_units(importance)))
     order = sorted(range(5), key=lambda i: -importance[i])
-    expected = naive_area(problem.for_scoring(0), order, delete=delete)
+    expected = naive_area(ScoringView(problem, 0), order, delete=delete)
     assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_deleting_in_one_order_is_inserting_in_the_other() -> None:
-    problem = parity_sum({(0, 1): 1.0, (2, 3): 0.7}, 6).for_scoring(0)
+    problem = ScoringView(parity_sum({(0, 1): 1.0, (2, 3): 0.7}, 6), 0)
     order = np.array([4, 2, 0, 5, 3, 1])
     _, deleted = similarity_curve(problem, order, "baseline", delete=True)
     _, inserted = similarity_curve(problem, order[::-1], "baseline", delete=False)
@@ -187,7 +188,7 @@ def test_deleting_in_one_order_is_inserting_in_the_other() -> None:
 
 
 def test_curves_start_and_end_where_they_must_and_have_at_most_17_points() -> None:
-    problem = parity_sum({(0, 1): 1.0}, 40).for_scoring(0)
+    problem = ScoringView(parity_sum({(0, 1): 1.0}, 40), 0)
     for intervention in ("baseline", "zero", "resample"):
         shares, similarity = similarity_curve(problem, np.arange(40), intervention, delete=True)
         assert (shares[0], shares[-1], len(shares)) == (0, 1, 17)
@@ -209,7 +210,7 @@ def test_random_deletion_is_at_its_closed_form_chance_level() -> None:
 
 def test_resampled_deletion_of_a_parity_has_its_closed_form() -> None:
     """Resampling any unit of a parity makes it a fair coin: similarity drops to 0 at once."""
-    problem = parity_sum({(0, 1): 1.0}, 4).for_scoring(0)
+    problem = ScoringView(parity_sum({(0, 1): 1.0}, 4), 0)
     _, similarity = similarity_curve(problem, np.array([0, 1, 2, 3]), "resample", delete=True)
     assert similarity[0] == 1
     assert np.all(np.abs(similarity[1:]) < 0.25)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench import BudgetExceeded, NotApplicable, Problem
+from actspec_bench.views import ScoringView, restarted
 
 
 def product(x: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def test_same_seed_same_draws_and_scoring_is_free_and_noise_free() -> None:
     one, two = (Problem.from_function(product, 5, seed=3, budget=4) for _ in range(2))
     assert torch.equal(one.sample(6), two.sample(6))
     assert not torch.equal(one.sample(6), one.sample(6))
-    view = one.for_scoring(0)
+    view = ScoringView(one, 0)
     view.value(view.sample(100))
     assert one.remaining == 4
 
@@ -108,16 +109,16 @@ def test_same_seed_same_draws_and_scoring_is_free_and_noise_free() -> None:
 def test_metered_noise_is_fresh_at_every_query_and_repeats_with_the_seed() -> None:
     from actspec_bench.tasks.planted import planted_nothing
 
-    problem = planted_nothing(0, n=3).problem.restarted(budget=10**6, seed=1)
+    problem = restarted(planted_nothing(0, n=3).problem, budget=10**6, seed=1)
     x = torch.ones(20_000, 3)
     first, second = problem.value(x), problem.value(x)
     assert not torch.equal(first, second)
     assert first.std().item() == pytest.approx(1, abs=0.03)
-    again = problem.restarted(budget=10**6, seed=0)
+    again = restarted(problem, budget=10**6, seed=0)
     parts = torch.cat([again.value(x[:7]), again.value(x[7:])])
-    whole = problem.restarted(budget=10**6, seed=0).value(x)
+    whole = restarted(problem, budget=10**6, seed=0).value(x)
     assert torch.equal(parts, whole)
-    assert problem.for_scoring(1).value(x).abs().max() == 0
+    assert ScoringView(problem, 1).value(x).abs().max() == 0
 
 
 def test_given_samples_answer_at_their_rows_only() -> None:

@@ -11,6 +11,7 @@ from actspec_bench.tasks._parities import decision_spectrum
 from actspec_bench.registry import tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.views import ScoringView, restarted
 
 
 def build(text: str, seed: int = 0):
@@ -20,7 +21,7 @@ def build(text: str, seed: int = 0):
 
 def full_spectrum(instance) -> dict[tuple[int, ...], float]:
     """All coefficients above rounding, by enumeration of the noise-free function."""
-    view = instance.problem.for_scoring(0)
+    view = ScoringView(instance.problem, 0)
     coefficients = walsh_hadamard(view.value(all_patterns(view.n)))
     return {
         tuple(i for i in range(view.n) if position >> i & 1): value
@@ -90,9 +91,9 @@ def test_the_distribution_has_the_twins_constants_and_correlations_asked_for() -
 def test_noise_is_a_share_of_the_signal() -> None:
     instance = build("planted-parity[n=16,noise=0.5,terms=3]")
     signal = np.sqrt(sum(c**2 for c in instance.truth.spectrum.values()))
-    problem = instance.problem.restarted(budget=10**6, seed=0)
+    problem = restarted(instance.problem, budget=10**6, seed=0)
     x = problem.sample(50_000)
-    noise = problem.value(x) - problem.for_scoring(0).value(x)
+    noise = problem.value(x) - ScoringView(problem, 0).value(x)
     assert noise.std().item() == pytest.approx(0.5 * signal, rel=0.03)
 
 
@@ -101,7 +102,7 @@ def test_instances_differ_by_seed_and_repeat_with_it() -> None:
         one, same, other = (entry.function(seed, **entry.resolve({})) for seed in (0, 0, 1))
         rows = one.problem.foreground
         assert torch.equal(rows, same.problem.foreground)
-        views = [i.problem.for_scoring(0) for i in (one, same)]
+        views = [ScoringView(i.problem, 0) for i in (one, same)]
         assert torch.equal(views[0].value(rows), views[1].value(rows))
         if one.truth is not None:
             assert one.truth == same.truth
@@ -125,7 +126,7 @@ def test_digits_hidden_is_the_network_s_own_decision() -> None:
     model, _ = _digits.trained_network(0)
     logits = model(train_x)
     hidden = model[:2](train_x)
-    view = problem.for_scoring(0)
+    view = ScoringView(problem, 0)
     best_other = logits[:, [c for c in range(10) if c != target]].amax(1)
     decided = torch.where(logits[:, target] >= best_other, 1.0, -1.0)
     assert torch.equal(view.value(hidden), decided)
@@ -139,7 +140,7 @@ def test_digits_hidden_is_the_network_s_own_decision() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_digits_patches_shows_the_digit_and_knows_its_spectrum(seed: int) -> None:
     instance = build("digits-patches[readout=margin]", seed)
-    view = instance.problem.for_scoring(0)
+    view = ScoringView(instance.problem, 0)
     model, _ = _digits.trained_network(seed)
     _, _, test_x, _ = _digits._data()
     digit = instance.facts["digit"]
@@ -171,7 +172,7 @@ def test_energy_by_order_of_patches_counts_every_subset() -> None:
     total = sum(v**2 for v in found.values())
     by_order = [sum(v**2 for s, v in found.items() if len(s) == k) / total for k in range(1, 17)]
     assert instance.facts["energy_by_order"] == pytest.approx(by_order, abs=1e-6)
-    patterns = instance.problem.for_scoring(0).value(all_patterns(16))
+    patterns = ScoringView(instance.problem, 0).value(all_patterns(16))
     assert energy_by_order(walsh_hadamard(patterns)).sum().item() == pytest.approx(1)
 
 
