@@ -250,26 +250,38 @@ def test_surrogate_r2_counts_sixteen_subsets_only() -> None:
         score("surrogate_r2", outcome(constant, Attribution.from_units([1.0, 0, 0])))
 
 
-def test_joint_share_of_a_parity_is_all_and_of_a_sum_none() -> None:
-    parity = parity_sum({(0, 1, 2): 1.0}, 6)
-    found = Attribution.from_subsets({(0, 1, 2): 1.0})
-    assert score("joint_share", outcome(parity, found)) == pytest.approx(1, abs=0.1)
-    lopsided = parity_sum({(0,): 3.0, (1,): 1e-3}, 6)
-    pair = Attribution.from_subsets({(0, 1): 1.0})
-    assert score("joint_share", outcome(lopsided, pair)) == pytest.approx(0, abs=0.05)
+@pytest.mark.parametrize(
+    ("terms", "subsets"),
+    [
+        ({(0, 1, 2): 1.0}, [(0, 1, 2)]),
+        ({(i,): 1.0 for i in range(6)}, [(0, 1), (2, 3)]),
+        ({(0,): 1.0, (1,): 1.0, (0, 1): 0.5}, [(0, 1)]),
+        ({(0,): 1.0, (0, 1): 1.0, (2, 3): 0.7}, [(0, 1), (2, 3), (4, 5)]),
+        ({(0, 1): 1.0, (1, 2): 1.0, (0, 1, 2): 0.5}, [(0, 1, 2)]),
+    ],
+)
+def test_joint_share_is_the_share_of_the_spectrum(terms: dict, subsets: list) -> None:
+    """f^(S)^2 over the sum of f^(T)^2 for T inside S, summed over the reported subsets."""
+    alone = sum(terms.get(s, 0.0) ** 2 for s in subsets)
+    whole = sum(c**2 for s in subsets for t, c in terms.items() if set(t) <= set(s))
+    problem = parity_sum(terms, 7)
+    found = Attribution.from_subsets(dict.fromkeys(subsets, 1.0))
+    scores = [score("joint_share", outcome(problem, found, seed=s)) for s in range(8)]
+    assert np.mean(scores) == pytest.approx(alone / whole, abs=0.01)
+    assert np.std(scores) < 0.05
 
 
-def test_joint_share_equals_the_closed_sobol_effects() -> None:
-    """f = x0 + x0 x1 has V{0,1} = 2, and its best part {0} has V = 1."""
-    problem = parity_sum({(0,): 1.0, (0, 1): 1.0}, 5)
+def test_joint_share_of_dependent_units_counts_what_a_sum_can_explain() -> None:
+    """Two units that never are off together: x0 x1 = 1 - ... is a sum of them, so no joint part."""
+    rows = torch.tensor([[1.0, 1], [1, -1], [-1, 1]]).repeat(50, 1)
+    problem = Problem.from_samples(rows, rows[:, 0] * rows[:, 1])
     found = Attribution.from_subsets({(0, 1): 1.0})
-    scores = [score("joint_share", outcome(problem, found, seed=s)) for s in range(10)]
-    assert np.mean(scores) == pytest.approx(0.5, abs=0.05)
+    assert score("joint_share", outcome(problem, found)) == pytest.approx(0, abs=1e-6)
 
 
 def test_joint_share_is_undefined_without_a_joint_effect() -> None:
     problem = parity_sum({(0, 1): 1.0}, 8)
-    with pytest.raises(Undefined, match="no subset of two"):
+    with pytest.raises(Undefined, match="no subset of 2 to 10"):
         score("joint_share", outcome(problem, Attribution.from_units(torch.ones(8))))
     with pytest.raises(Undefined, match="cannot be told from zero"):
         score("joint_share", outcome(problem, Attribution.from_subsets({(4, 5): 1.0})))

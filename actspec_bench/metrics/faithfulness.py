@@ -7,7 +7,6 @@ are taken together from another draw of D).
 
 from __future__ import annotations
 
-from itertools import starmap
 from typing import TYPE_CHECKING, Literal
 
 from actspec_bench.errors import Undefined
@@ -15,10 +14,9 @@ from actspec_bench.registry import metric
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
     from torch import Tensor
 
-    from actspec_bench.attribution import Subset
     from actspec_bench.outcome import Outcome
     from actspec_bench.problem import Problem
 
@@ -30,7 +28,8 @@ RESAMPLE_DRAWS = 8
 SURROGATE_SUBSETS = 16
 SURROGATE_DRAWS = 4096
 JOINT_SUBSETS = 10
-JOINT_DRAWS = 4096
+JOINT_DRAWS = 8192
+JOINT_ORDER = 10
 JOINT_MINIMUM_T = 3.0
 
 
@@ -166,54 +165,63 @@ def surrogate_r2(outcome: Outcome) -> float:
 
 @metric("joint_share", family="faithfulness", higher_is_better=True)
 def joint_share(outcome: Outcome) -> float:
-    r"""Share of the top subsets' joint effect that the best of their parts do not explain.
+    r"""Share of the top subsets' joint effect that all of their parts together do not explain.
 
-    The closed effect of a set of units is :math:`V_A = Cov(f(x), f(x_A, z_{\setminus A}))`, x
-    and z drawn from D: for independent units :math:`Var(E[f | x_A])` (Sobol' 2001, section 4).
-    With :math:`A_S` the largest of S without one unit, the score is
-    :math:`1 - \sum_S V_{A_S} / \sum_S V_S` over the ten top subsets of two or more units. The
-    best part is chosen on one half of the draws and measured on the other, both ways round.
+    The joint effect of S is :math:`V_S = Var(E[f | p_S])`, p the pattern: the closed Sobol'
+    index (Sobol' 2001, section 4) of its units' states. What the parts explain is the largest
+    variance of a sum of functions of proper subsets of S. The rest is carried by the character
+    of S alone; for uniform patterns :math:`\hat f(S)^2` of
+    :math:`V_S = \sum_{\emptyset \ne T \subseteq S} \hat f(T)^2`. The score is the ratio of the
+    sums over the ten top subsets of 2 to 10 units. Both are least-squares sums of squares over
+    8192 draws of D, less what noise of the same variance would give.
 
     Raises
     ------
     Undefined
-        No subset of two or more units was reported, or their joint effect cannot be told
-        from zero (less than three standard errors).
+        No subset of 2 to 10 units was reported, or their joint effect cannot be told from zero
+        (less than three standard errors).
+    """
+    reported = outcome.attribution.top(len(outcome.attribution.subsets), outcome.generator("ties"))
+    joint = [subset for subset in reported if 1 < len(subset) <= JOINT_ORDER][:JOINT_SUBSETS]
+    if not joint:
+        raise Undefined(f"no subset of 2 to {JOINT_ORDER} units was reported")
+    view = outcome.view("joint")
+    x = view.sample(JOINT_DRAWS)
+    pattern, values = view.pattern(x), view.value(x).double()
+    parts = [_joint_effect(pattern[:, list(subset)], values) for subset in joint]
+    whole, alone, variance = (sum(column) for column in zip(*parts, strict=True))
+    if not whole > JOINT_MINIMUM_T * variance**0.5:
+        raise Undefined("the joint effect of the reported subsets cannot be told from zero")
+    return alone / whole
+
+
+def _joint_effect(
+    pattern: Float[Tensor, "draws units"], values: Float[Tensor, " draws"]
+) -> tuple[float, float, float]:
+    """Variance explained by a subset's pattern, and by its character beyond its parts.
+
+    Both are unbiased under noise of constant variance; the third number is the squared standard
+    error of the first where there is no effect.
     """
     import torch
 
-    reported = outcome.attribution.top(len(outcome.attribution.subsets), outcome.generator("ties"))
-    joint = [subset for subset in reported if len(subset) > 1][:JOINT_SUBSETS]
-    if not joint:
-        raise Undefined("no subset of two or more units was reported")
-    view = outcome.view("joint")
-    x, z = view.sample(2 * JOINT_DRAWS).chunk(2)
-    clean = _centred(view.value(x))
+    from actspec_bench.spectrum import all_patterns, characters
 
-    def products(subset: Subset, left_out: int | None) -> Tensor:
-        kept = _only(subset, view.n, left_out)
-        return clean * _centred(view.value(torch.where(kept, x, z)))
-
-    whole = torch.stack(list(starmap(products, [(subset, None) for subset in joint])))
-    total = whole.sum(0)
-    error = total.std() / len(total) ** 0.5
-    if not total.mean() > JOINT_MINIMUM_T * error:
-        raise Undefined("the joint effect of the reported subsets cannot be told from zero")
-    explained = torch.zeros(())
-    for subset in joint:
-        parts = torch.stack([products(subset, unit) for unit in subset])
-        first, second = (half.mean(1) for half in parts.chunk(2, dim=1))
-        explained += (second[first.argmax()] + first[second.argmax()]) / 2
-    return float(1 - explained / total.mean())
-
-
-def _centred(values: Tensor) -> Tensor:
-    return values - values.mean()
-
-
-def _only(subset: Subset, n: int, left_out: int | None) -> Bool[Tensor, " n"]:
-    import torch
-
-    kept = torch.zeros(n, dtype=torch.bool)
-    kept[[unit for unit in subset if unit != left_out]] = True
-    return kept
+    draws, units = pattern.shape
+    cell = ((pattern < 0).long() * 2 ** torch.arange(units)).sum(1)
+    cells = 2**units
+    counts = torch.zeros(cells, dtype=values.dtype).index_add(0, cell, torch.ones_like(values))
+    sums = torch.zeros(cells, dtype=values.dtype).index_add(0, cell, values)
+    means = sums / counts.clamp(min=1)
+    seen = counts > 0
+    between = (counts * (means - values.mean()).square()).sum()
+    freedom = int(seen.sum()) - 1
+    noise = (values - means[cell]).square().sum() / max(draws - freedom - 1, 1)
+    proper = all_patterns(units)[:-1] < 0
+    design = characters(all_patterns(units), proper).double() * counts.sqrt()[:, None]
+    target = means * counts.sqrt()
+    solution = torch.linalg.lstsq(design[seen], target[seen, None], driver="gelsd").solution
+    beyond = (target[seen] - (design[seen] @ solution)[:, 0]).square().sum()
+    whole = float(between - freedom * noise) / draws
+    alone = float(beyond - noise * (freedom + 1 == cells)) / draws
+    return whole, alone, 2 * freedom * float(noise / draws) ** 2
