@@ -43,6 +43,18 @@ class Attribution:
     n: int | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if len(self.subsets) != len(self.coefficients):
+            raise ValueError(
+                f"{len(self.subsets)} subsets have {len(self.coefficients)} coefficients"
+            )
+        if not np.isfinite(self.coefficients).all():
+            raise ValueError("a coefficient is not a finite number")
+        if any(_checked_subset(s, self.n) != s or not s for s in self.subsets):
+            raise ValueError("subsets must be sorted tuples of units, none of them empty")
+        if len(set(self.subsets)) < len(self.subsets):
+            raise ValueError("a subset is given twice")
+
     @classmethod
     def from_subsets(
         cls,

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["Card", "MethodCard", "MetricCard", "TaskCard"]
 
 
+IMPORTS = Field(default=(), description="modules to import before the clock starts")
+
+
 class Card(BaseModel):
     """Fields common to all three kinds."""
 
@@ -32,6 +35,7 @@ class TaskCard(Card):
     data: str = Field(default="none needed", description="data set and where it comes from")
     licence: str = Field(default="", description="terms of the data")
     cost: Literal["small", "medium", "large"] = "small"
+    imports: tuple[str, ...] = IMPORTS
 
 
 class MethodCard(Card):
@@ -41,6 +45,7 @@ class MethodCard(Card):
     family: str = Field(description="such as spectral, gradient, perturbation, control")
     control: bool = Field(default=False, description="shown on boards and never ranked")
     sees_truth: bool = Field(default=False, description="built-in controls only")
+    imports: tuple[str, ...] = IMPORTS
 
 
 class MetricCard(Card):

@@ -5,6 +5,7 @@ The runner calls this in a child process of its own for every cell.
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import time
@@ -21,6 +22,7 @@ from actspec_bench.errors import BudgetExceeded, NotApplicable, Undefined
 from actspec_bench.instance import Instance
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.peak import PeakMemory
+from actspec_bench.privacy import without_folders
 from actspec_bench.problem import Problem
 from actspec_bench.registry import Entry, methods, metrics, tasks
 from actspec_bench.seeds import canonical_json, seed_from
@@ -71,9 +73,9 @@ def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -
     try:
         _run(cell, phases, fields)
     except NotApplicable as reason:
-        fields.update(status="skipped", reason=str(reason))
+        fields.update(status="skipped", reason=_sentence(reason))
     except BudgetExceeded as reason:
-        fields.update(status="over-budget", reason=str(reason))
+        fields.update(status="over-budget", reason=_sentence(reason))
     except MemoryError:
         fields.update(status="oom", reason=f"out of memory in the {phases.current} phase")
     except (Exception, SystemExit) as error:
@@ -91,7 +93,7 @@ def _run(cell: Cell, phases: _Phases, fields: dict[str, Any]) -> None:
         if entry.card.sees_truth and truth is None:
             raise NotApplicable("the task has no known truth")
         facts = _json(instance.facts, "the instance's facts")
-        fields.update(facts=facts, notes=list(instance.problem.notes))
+        fields.update(facts=facts, notes=[str(note) for note in instance.problem.notes])
     problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
     probe = _Probe(problem, cell.instance_seed)
     with phases("attribute"):
@@ -120,6 +122,8 @@ def _attributed(
     cell: Cell, entry: Entry[MethodCard], problem: Problem, truth: Truth | None
 ) -> tuple[Attribution, Costs]:
     extra = {"truth": truth} if entry.card.sees_truth else {}
+    for module in entry.card.imports:
+        importlib.import_module(module)
     _seed_everything(cell.method_seed)
     memory = PeakMemory()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -154,20 +158,26 @@ class _Probe:
 def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
     scores: dict[str, float] = {}
     missing: dict[str, str] = {}
-    fields.update(scores=scores, missing=missing)
+    errors: dict[str, str] = {}
+    fields.update(scores=scores, missing=missing, metric_errors=errors)
     for entry in metrics:
         try:
-            value = float(entry.function(outcome))
+            found = entry.function(outcome)
+            try:
+                value = float(found)
+            except (TypeError, ValueError):
+                raise TypeError(f"it returned {found!r}; return a number") from None
             if not np.isfinite(value):
                 raise ValueError(f"the value is {value}; raise Undefined with the reason")
             scores[entry.name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
         except Undefined as reason:
-            missing[entry.name] = str(reason)
+            missing[entry.name] = _sentence(reason)
         except Exception as error:
-            failure = _failure(error, "score")
-            failure["reason"] = f"metric {entry.name!r}: {failure['reason']}"
-            missing[entry.name] = failure["reason"]
-            fields.update(failure)
+            # A metric's own fault costs the method nothing but this metric.
+            why = _failure(error, "score")
+            missing[entry.name] = f"the metric failed: {why['reason']}"
+            errors[entry.name] = why["reason"]
+            fields["traceback"] = why.get("traceback", "")
 
 
 def _stored(attribution: Attribution) -> dict[str, Any]:
@@ -197,6 +207,12 @@ def _seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def _sentence(told: object) -> str:
+    """One line, without folders of this machine and without what UTF-8 cannot hold."""
+    line = without_folders(" ".join(str(told).split()))
+    return line.encode("utf-8", "replace").decode("utf-8")
+
+
 def _failure(error: BaseException, phase: str) -> dict[str, Any]:
     """Record fields of an exception; the traceback names files without their folders."""
     if "can't allocate memory" in str(error):
@@ -204,7 +220,7 @@ def _failure(error: BaseException, phase: str) -> dict[str, Any]:
     if isinstance(error, SystemExit):
         reason = f"the code called sys.exit({error.code!r}) in the {phase} phase"
     else:
-        reason = f"{type(error).__name__}: {error}"
+        reason = _sentence(f"{type(error).__name__}: {error}")
     frames = [
         f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,7 +59,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--suite", "suite_name", default="default", metavar="NAME", help="What to run.")
+@click.option("--suite", "suite_name", metavar="NAME", help="What to run  [default: default].")
 @click.option(
     "-t",
     "--task",
@@ -103,7 +102,9 @@ def cli() -> None:
     help="MiB a cell's process may hold.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Result folder  [default: results/SUITE]."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Result folder  [default: results/SUITE, with --task results/custom].",
 )
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="Only list the cells.")
@@ -111,7 +112,7 @@ def cli() -> None:
 @click.option("--fresh", is_flag=True, help="Set old results aside and start over.")
 @json_option
 def run(
-    suite_name: str,
+    suite_name: str | None,
     task_texts: tuple[str, ...],
     method_texts: tuple[str, ...],
     seeds: int | None,
@@ -131,15 +132,10 @@ def run(
     Cells that have a record already are not run again. Exit status: 0 all cells ok or skipped,
     1 some failed, 2 wrong usage, 130 interrupted.
     """
-    from actspec_bench.plan import DEFAULT_INSTANCES, custom_suite, find_suite, plan_cells
+    from actspec_bench.plan import choose_suite, plan_cells
 
     _load(plugins)
-    suite = find_suite(suite_name)
-    if task_texts:
-        suite = replace(suite, name="custom", budgets=find_suite("default").budgets[-1:])
-        suite = replace(suite, instances=DEFAULT_INSTANCES)
-    suite = custom_suite(suite, task_texts, method_texts)
-    suite = replace(suite, budgets=budgets or suite.budgets, instances=seeds or suite.instances)
+    suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
     if dry_run:
         cells = plan_cells(suite)
         listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
@@ -171,6 +167,7 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         code = EXIT_INTERRUPTED
     if as_json:
         told = {"out": str(out), "statuses": summary.statuses, "ran": summary.ran, "exit": code}
+        told |= {"metric_errors": summary.metric_errors}
         click.echo(json.dumps(told | {"interrupted": summary.interrupted}))
         sys.exit(code)
     if summary.board is not None and not summary.interrupted:
@@ -185,8 +182,10 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         click.echo("interrupted: finished cells are kept, the same command goes on from here")
     if summary.board is not None:
         click.echo(f"board: {out / 'leaderboard.html'} (and .md .csv .json .tex)")
+    for metric, why in summary.metric_errors.items():
+        click.echo(f"metric {metric!r} failed: {why}")
     if summary.failed:
-        click.echo("some cells failed: see the board; --retry-failed runs them again")
+        click.echo("not all went well: see the board; --retry-failed runs such cells again")
     sys.exit(code)
 
 

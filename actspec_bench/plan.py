@@ -18,7 +18,7 @@ __all__ = [
     "DEFAULT_INSTANCES",
     "SUITES",
     "Suite",
-    "custom_suite",
+    "choose_suite",
     "find_suite",
     "plan_cells",
     "sources_of",
@@ -73,12 +73,29 @@ def find_suite(name: str) -> Suite:
     return SUITES[name]
 
 
-def custom_suite(
-    base: Suite, task_texts: Sequence[str] = (), method_texts: Sequence[str] = ()
+def choose_suite(
+    name: str | None = None,
+    task_texts: Sequence[str] = (),
+    method_texts: Sequence[str] = (),
+    budgets: Sequence[int] = (),
+    instances: int | None = None,
 ) -> Suite:
-    """Return ``base`` with the tasks and methods named instead of its own, where any are."""
+    """Return the suite that a command line asks for.
+
+    What is not given comes from the suite ``name``, or without a name from the default suite;
+    but tasks named without a suite get the one default budget and number of instances.
+    """
+    base = find_suite("default" if name is None else name)
+    if task_texts:
+        base = replace(base, name="custom")
+        if name is None:
+            base = replace(base, budgets=(DEFAULT_BUDGET,), instances=DEFAULT_INSTANCES)
     return replace(
-        base, tasks=tuple(task_texts) or base.tasks, methods=tuple(method_texts) or base.methods
+        base,
+        tasks=tuple(task_texts) or base.tasks,
+        methods=tuple(method_texts) or base.methods,
+        budgets=tuple(budgets) or base.budgets,
+        instances=instances or base.instances,
     )
 
 

@@ -80,6 +80,7 @@ class Record(BaseModel):
     method_seed: int
     budget: int = Field(description="rows, forward and backward together")
     control: bool = Field(description="whether the method is a control, which is never ranked")
+    sees_truth: bool = Field(default=False, description="whether the control was told the truth")
     main_metric: str = Field(description="the metric that ranks methods on this task")
     status: Status
     reason: str = Field(default="", description="why the status is not ok, in a sentence")
@@ -88,6 +89,9 @@ class Record(BaseModel):
     scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
     missing: dict[str, str] = Field(
         default_factory=dict, description="metric -> why it has no value here"
+    )
+    metric_errors: dict[str, str] = Field(
+        default_factory=dict, description="metric -> how its own code failed here"
     )
     subsets: list[list[int]] = Field(
         default_factory=list, description="the largest reported subsets, at most 64"

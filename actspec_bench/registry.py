@@ -50,7 +50,7 @@ class Entry(Generic[CardT]):
                 continue
             annotation = parameter.annotation
             if isinstance(annotation, str):
-                annotation = eval(annotation, self.function.__globals__)  # noqa: S307
+                annotation = self._evaluated(parameter.name, annotation)
             missing = inspect.Parameter.empty
             default = ... if parameter.default is missing else parameter.default
             fields[parameter.name] = (Any if annotation is missing else annotation, default)
@@ -58,6 +58,15 @@ class Entry(Generic[CardT]):
             self.name, __config__=ConfigDict(extra="forbid"), **fields
         )
         return model
+
+    def _evaluated(self, parameter: str, annotation: str) -> Any:
+        try:
+            return eval(annotation, self.function.__globals__)  # noqa: S307
+        except Exception as error:
+            raise UsageError(
+                f"the annotation of parameter {parameter!r} of {self.kind} {self.name!r} cannot "
+                f"be read ({error}): import what it names outside TYPE_CHECKING"
+            ) from None
 
     def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
         """Check ``given`` parameters and fill in the defaults.

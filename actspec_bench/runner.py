@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import psutil
 
 from actspec_bench.records import Cell
-from actspec_bench.worker import PRELOAD, Job, main
+from actspec_bench.worker import Job, main, preload
 
 __all__ = ["Limits", "run_cells"]
 
@@ -121,13 +121,16 @@ class _Child:
         if code == -signal.SIGKILL:
             reason = f"the system killed the process in the {self.phase} phase"
             return {"status": "oom", "reason": f"{reason}, most likely for want of memory"}
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return {"status": "error", "reason": f"the process ended {how} in the {self.phase} phase"}
 
     def end(self) -> None:
         """End the process, and whatever it started, by force."""
         pid = self.process.pid
-        if pid is not None and hasattr(os, "killpg"):
+        for member in _family(pid):
+            with contextlib.suppress(psutil.Error):
+                member.kill()
+        if pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
         self.process.kill()
@@ -142,23 +145,27 @@ def run_cells(
     limits: Limits,
     plugins: Sequence[str] = (),
     finished: Callable[[Cell, dict[str, Any]], None],
+    waiting: Callable[[Sequence[Cell]], None] = lambda _running: None,
 ) -> None:
     """Run ``cells``, at most ``jobs`` at a time, and hand over each one's fields as it ends.
+
+    ``waiting`` is called with the running cells every few hundredths of a second.
 
     Children start from a fork server that has imported the libraries and done nothing else (or
     from nothing, where there is no fork), with one thread each. Whatever interrupts this
     function, no child outlives it.
     """
-    waiting = list(reversed(cells))
+    left = list(reversed(cells))
     running: list[_Child] = []
     with _one_thread_each():
         context = _start_context()
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    running.append(_Child(context, waiting.pop(), plugins))
+            while left or running:
+                while left and len(running) < jobs:
+                    running.append(_Child(context, left.pop(), plugins))
                 handles = [handle for c in running for handle in (c.connection, c.process.sentinel)]
                 wait(handles, timeout=POLL_SECONDS)
+                waiting([child.cell for child in running])
                 for child in list(running):
                     fields = child.poll(limits)
                     if fields is not None:
@@ -173,7 +180,7 @@ def _start_context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload(preload())
     return context
 
 
@@ -195,9 +202,15 @@ def _one_thread_each() -> Iterator[None]:
 def _resident(pid: int | None) -> int:
     """Bytes resident in a process and its descendants; 0 once it is gone."""
     total = 0
+    for member in _family(pid):
+        with contextlib.suppress(psutil.Error):
+            total += member.memory_info().rss
+    return total
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    """Return a process and its descendants; none once it is gone."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        for member in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += member.memory_info().rss
-    return total
+        return [process, *process.children(recursive=True)]
+    return []

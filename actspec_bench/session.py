@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from actspec_bench.board import write_board
 from actspec_bench.plan import Suite, plan_cells, sources_of
 from actspec_bench.progress import RunProgress
 from actspec_bench.provenance import provenance
 from actspec_bench.records import STATUSES, Cell, Record
-from actspec_bench.registry import methods, tasks
+from actspec_bench.registry import methods, metrics, tasks
 from actspec_bench.runner import Limits, run_cells
-from actspec_bench.seeds import digest
-from actspec_bench.store import Store
+from actspec_bench.seeds import canonical_json, digest
+from actspec_bench.store import Store, Stored
 
 if TYPE_CHECKING:
     from actspec_bench.board.table import Board
@@ -50,17 +51,28 @@ class Settings:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to: cells by status over the whole plan, and how many ran just now."""
+    """What a run came to.
+
+    Attributes
+    ----------
+    statuses
+        Cells of the plan by status.
+    metric_errors
+        Metric -> how its code failed, on some cell of the plan.
+    ran
+        How many cells ran just now.
+    """
 
     statuses: dict[str, int]
+    metric_errors: dict[str, str]
     ran: int
     interrupted: bool
     board: Board | None
 
     @property
-    def failed(self) -> int:
-        """Cells that ended in any other way than ok or skipped."""
-        return sum(n for status, n in self.statuses.items() if status not in ("ok", "skipped"))
+    def failed(self) -> bool:
+        """Whether a cell ended in any other way than ok or skipped, or a metric's code failed."""
+        return bool(set(self.statuses) - {"ok", "skipped"} or self.metric_errors)
 
 
 def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
@@ -78,23 +90,20 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     sources = sources_of(cells)
     digests = {cell.id: digest(sources[cell.id]) for cell in cells}
     with Store.open(settings.out, fresh=settings.fresh) as store:
-        store.plan(cells)
-        have = store.finished()
-        due = [cell for cell in cells if not _valid(have.get(cell.id), digests[cell.id], settings)]
-        if len(due) < len(cells):
-            console.print(
-                f"{len(cells) - len(due)} of {len(cells)} cells are in {settings.out} already",
-                highlight=False,
-            )
+        store.plan(cells, {entry.name: entry.card for entry in metrics})
+        before = {stored.id: stored for stored in store.stored()}
+        due = [cell for cell in cells if not _valid(before[cell.id], digests[cell.id], settings)]
+        _tell_what_is_there(store, before, cells, sources, len(due), console)
         interrupted = False
         ran = 0
-        with RunProgress(console, len(due)) as progress:
+        with RunProgress(console, len(due), settings.jobs) as progress:
 
             def finished(cell: Cell, fields: dict[str, Any]) -> None:
                 nonlocal ran
-                store.put(_record(cell, fields, sources[cell.id]), digests[cell.id])
+                record = _record(cell, fields, sources[cell.id])
+                store.put(record, digests[cell.id])
                 ran += 1
-                progress.finished(cell, fields["status"], fields.get("reason", ""))
+                progress.finished(cell, record)
 
             try:
                 run_cells(
@@ -103,47 +112,106 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
                     limits=settings.limits,
                     plugins=settings.plugins,
                     finished=finished,
+                    waiting=progress.waiting,
                 )
             except KeyboardInterrupt:
                 interrupted = True
-        statuses = Counter(
-            status for id_, (status, _) in store.finished().items() if id_ in digests
-        )
+        done = [stored for stored in store.stored() if stored.id in digests and stored.status]
         store.export()
-        board = _write_board(settings.out) if statuses else None
-    counts: dict[str, int] = {status: statuses[status] for status in STATUSES if statuses[status]}
-    return Summary(counts, ran, interrupted, board)
-
-
-def _valid(have: tuple[str, str] | None, sources: str, settings: Settings) -> bool:
-    if have is None or have[1] != sources:
-        return False
-    return have[0] in ("ok", "skipped") or not settings.retry_failed
-
-
-def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Record:
-    return Record(
-        cell=cell.id,
-        task=cell.task.label,
-        task_name=cell.task.name,
-        task_version=cell.task_version,
-        task_parameters=cell.task.parameters,
-        instance=cell.instance,
-        instance_seed=cell.instance_seed,
-        method=cell.method.label,
-        method_name=cell.method.name,
-        method_parameters=cell.method.parameters,
-        method_seed=cell.method_seed,
-        budget=cell.budget,
-        control=methods[cell.method.name].card.control,
-        main_metric=tasks[cell.task.name].card.main_metric,
-        sources=sources,
-        provenance=provenance(),
-        **fields,
+        board = write_board(settings.out) if done else None
+    statuses = Counter(stored.status for stored in done)
+    return Summary(
+        {status: statuses[status] for status in STATUSES if statuses[status]},
+        {name: why for stored in done for name, why in stored.metric_errors.items()},
+        ran,
+        interrupted,
+        board,
     )
 
 
-def _write_board(folder: Path) -> Board:
-    from actspec_bench.board import write_board
+def _tell_what_is_there(
+    store: Store,
+    before: dict[str, Stored],
+    cells: list[Cell],
+    sources: dict[str, dict[str, str]],
+    due: int,
+    console: Console,
+) -> None:
+    """Say which results the folder holds already, and set those of other versions aside."""
+    if due < len(cells):
+        console.print(f"{len(cells) - due} of {len(cells)} cells are in {store.folder} already")
+    planned = {cell.id for cell in cells}
+    others = [stored for id_, stored in before.items() if id_ not in planned]
+    stale = [stored.id for stored in others if _is_stale(stored, cells, sources)]
+    store.mark_stale(stale)
+    if stale:
+        console.print(
+            f"{len(stale)} cells there were made by another version of these tasks or methods; "
+            "they are left out of the board"
+        )
+    if len(others) > len(stale):
+        console.print(
+            f"the board also shows {len(others) - len(stale)} cells of other commands in "
+            f"{store.folder}; give another --out to keep them apart"
+        )
 
-    return write_board(folder)
+
+def _is_stale(stored: Stored, cells: list[Cell], sources: dict[str, dict[str, str]]) -> bool:
+    """Whether a stored cell names a task or method as the plan does, and means another."""
+    planned = stored.planned
+    for cell in cells:
+        now = sources[cell.id]
+        if cell.task.label == planned["task"]:
+            same = canonical_json(cell.task.parameters) == canonical_json(
+                planned["task_parameters"]
+            )
+            if not same or cell.task_version != planned["task_version"]:
+                return True
+            if stored.sources and stored.sources["task"] != now["task"]:
+                return True
+        if cell.method.label == planned["method"]:
+            if canonical_json(cell.method.parameters) != canonical_json(
+                planned["method_parameters"]
+            ):
+                return True
+            if stored.sources and stored.sources["method"] != now["method"]:
+                return True
+    return False
+
+
+def _valid(stored: Stored, sources: str, settings: Settings) -> bool:
+    if stored.status is None or stored.sources_digest != sources:
+        return False
+    if settings.retry_failed:
+        return stored.status in ("ok", "skipped") and not stored.metric_errors
+    return True
+
+
+def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Record:
+    """Build a cell's record; fields that no record can hold make it an ``error``."""
+    identity: dict[str, Any] = {
+        "cell": cell.id,
+        "task": cell.task.label,
+        "task_name": cell.task.name,
+        "task_version": cell.task_version,
+        "task_parameters": cell.task.parameters,
+        "instance": cell.instance,
+        "instance_seed": cell.instance_seed,
+        "method": cell.method.label,
+        "method_name": cell.method.name,
+        "method_parameters": cell.method.parameters,
+        "method_seed": cell.method_seed,
+        "budget": cell.budget,
+        "control": methods[cell.method.name].card.control,
+        "sees_truth": methods[cell.method.name].card.sees_truth,
+        "main_metric": tasks[cell.task.name].card.main_metric,
+        "sources": sources,
+        "provenance": provenance(),
+    }
+    try:
+        record = Record(**identity, **fields)
+        canonical_json(record.model_dump()).encode("utf-8")
+    except (ValueError, TypeError) as error:
+        reason = f"the cell's result cannot be stored: {error}".encode("ascii", "replace").decode()
+        return Record(**identity, status="error", reason=" ".join(reason.split()))
+    return record

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["Spec"]
 
 _FORM = re.compile(r"^(?P<name>[^\[\]]+)(?:\[(?P<parameters>.*)\])?$")
-_COMMA = re.compile(r",(?![^(]*\))")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Spec:
             raise UsageError(f"{text!r} is not of the form name[param=value,...]")
         entry = registry[matched["name"].strip()]
         given: dict[str, Any] = {}
-        for part in filter(None, _COMMA.split(matched["parameters"] or "")):
+        for part in _split(matched["parameters"] or ""):
             name, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or not name or not value:
                 raise UsageError(f"{part!r} in {text!r} is not of the form param=value")
@@ -61,6 +60,18 @@ class Spec:
         ]
         label = f"{entry.name}[{','.join(differing)}]" if differing else entry.name
         return cls(entry.name, resolved, label)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are outside all brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part for part in parts if part.strip()]
 
 
 def _literal(value: str) -> Any:

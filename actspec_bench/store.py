@@ -14,11 +14,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from actspec_bench.cards import MetricCard
 from actspec_bench.errors import StoreError
 from actspec_bench.records import SCHEMA_VERSION, Cell, Record
-from actspec_bench.seeds import canonical_json
+from actspec_bench.seeds import canonical_json, digest
 
-__all__ = ["Results", "Store", "read_results"]
+__all__ = ["Results", "Store", "Stored", "read_results"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -26,9 +27,22 @@ CREATE TABLE IF NOT EXISTS cells (
     id TEXT PRIMARY KEY,
     planned TEXT NOT NULL,   -- JSON: what the cell is, for boards while it has no record
     sources TEXT,            -- digest of the code that made the record
+    stale INTEGER NOT NULL DEFAULT 0,  -- made by another version of its task or method
     record TEXT              -- JSON of the record, NULL until the cell has finished
 );
 """
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A cell of the store: what was planned, and of its record what resuming needs."""
+
+    id: str
+    planned: dict[str, Any]
+    sources_digest: str | None
+    status: str | None
+    metric_errors: dict[str, str]
+    sources: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Results:
 
     records: list[Record]
     pending: list[dict[str, Any]]
+    metrics: dict[str, MetricCard]
 
 
 class Store:
@@ -75,7 +90,10 @@ class Store:
         try:
             if fresh:
                 store._set_aside()
+            published = None if store._file.exists() else store._published()
             store._connect()
+            if published is not None:
+                store._restore(published)
             yield store
         finally:
             if store._db is not None:
@@ -95,10 +113,34 @@ class Store:
         return self._db
 
     def _set_aside(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            old = Path(f"{self._file}{suffix}")
-            if old.exists():
-                old.replace(f"{self._file}{suffix}.old")
+        """Move the store and its export to the first free folder set-aside-N."""
+        names = ("records.db", "records.db-wal", "records.db-shm", "records.jsonl")
+        old = [self.folder / name for name in names if (self.folder / name).exists()]
+        if not old:
+            return
+        n = 1
+        while (aside := self.folder / f"set-aside-{n}").exists():
+            n += 1
+        aside.mkdir()
+        for file in old:
+            file.replace(aside / file.name)
+
+    def _published(self) -> Results | None:
+        """Return what records.jsonl holds, for a folder that came without its store."""
+        return read_results(self.folder) if (self.folder / "records.jsonl").exists() else None
+
+    def _restore(self, results: Results) -> None:
+        """Fill a new store with published results, so that a run adds to them."""
+        cells = [
+            (r.cell, canonical_json(_planned(r)), digest(r.sources), _to_json(r))
+            for r in results.records
+        ]
+        cells += [(cell["cell"], canonical_json(cell), None, None) for cell in results.pending]
+        with self._writing():
+            self.db.executemany(
+                "INSERT INTO cells (id, planned, sources, record) VALUES (?, ?, ?, ?)", cells
+            )
+        self._note_metrics(results.metrics)
 
     def _connect(self) -> None:
         existed = self._file.exists()
@@ -112,7 +154,9 @@ class Store:
                     "INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
                 )
             row = self._db.execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()
-            self._db.execute("SELECT id, planned, sources, record FROM cells LIMIT 1").fetchone()
+            self._db.execute(
+                "SELECT id, planned, sources, stale, record FROM cells LIMIT 1"
+            ).fetchone()
         except sqlite3.OperationalError as error:
             if "no such" in str(error):
                 raise self._damaged(error) from None
@@ -132,39 +176,75 @@ class Store:
             "and start over"
         )
 
-    def plan(self, cells: list[Cell]) -> None:
-        """Note that ``cells`` are planned; cells already there stay as they are."""
+    def plan(self, cells: list[Cell], metrics: dict[str, MetricCard]) -> None:
+        """Note that ``cells`` are planned, to be scored by ``metrics``.
+
+        Cells that are there already stay as they are.
+        """
         rows = [(cell.id, canonical_json(_planned(cell))) for cell in cells]
         with self._writing():
             self.db.executemany(
                 "INSERT INTO cells (id, planned) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", rows
             )
+        self._note_metrics(metrics)
 
-    def finished(self) -> dict[str, tuple[str, str]]:
-        """Return id -> (status, digest of the sources) of every cell that has a record."""
+    def _note_metrics(self, metrics: dict[str, MetricCard]) -> None:
+        known = {name: card.model_dump() for name, card in {**self._metrics(), **metrics}.items()}
+        with self._writing():
+            self.db.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('metrics', ?)", (canonical_json(known),)
+            )
+
+    def _metrics(self) -> dict[str, MetricCard]:
+        with self._reading():
+            row = self.db.execute("SELECT value FROM meta WHERE key = 'metrics'").fetchone()
+        return _cards(json.loads(row[0])) if row else {}
+
+    def stored(self) -> list[Stored]:
+        """Return what is needed of every cell to tell whether it is done and still valid."""
         query = (
-            "SELECT id, json_extract(record, '$.status'), sources FROM cells "
-            "WHERE record IS NOT NULL"
+            "SELECT id, planned, sources, json_extract(record, '$.status'), "
+            "json_extract(record, '$.metric_errors'), json_extract(record, '$.sources') FROM cells"
         )
         with self._reading():
-            return {id_: (status, sources) for id_, status, sources in self.db.execute(query)}
+            return [
+                Stored(
+                    id_,
+                    json.loads(planned),
+                    digest_,
+                    status,
+                    json.loads(errors or "{}"),
+                    json.loads(sources or "{}"),
+                )
+                for id_, planned, digest_, status, errors, sources in self.db.execute(query)
+            ]
+
+    def mark_stale(self, ids: list[str]) -> None:
+        """Leave these cells out of exports: another version of their task or method made them."""
+        with self._writing():
+            self.db.executemany("UPDATE cells SET stale = 1 WHERE id = ?", [(i,) for i in ids])
 
     def put(self, record: Record, sources: str) -> None:
         """Store the record of a finished cell, in one transaction."""
         with self._writing():
             self.db.execute(
-                "UPDATE cells SET record = ?, sources = ? WHERE id = ?",
-                (canonical_json(record.model_dump()), sources, record.cell),
+                "UPDATE cells SET record = ?, sources = ?, stale = 0 WHERE id = ?",
+                (_to_json(record), sources, record.cell),
             )
 
     def export(self) -> Path:
         """Write records.jsonl, sorted, in one step, and return its path."""
         with self._reading():
-            rows = self.db.execute("SELECT planned, record FROM cells").fetchall()
+            rows = self.db.execute("SELECT planned, record FROM cells WHERE stale = 0").fetchall()
         pending = [json.loads(planned) for planned, record in rows if record is None]
         pending.sort(key=canonical_json)
         records = sorted((json.loads(record) for _, record in rows if record), key=_sort_key)
-        head = {"schema_version": SCHEMA_VERSION, "records": len(records), "pending": pending}
+        head = {
+            "schema_version": SCHEMA_VERSION,
+            "records": len(records),
+            "pending": pending,
+            "metrics": {name: card.model_dump() for name, card in self._metrics().items()},
+        }
         lines = [canonical_json(head), *map(canonical_json, records)]
         target = self.folder / "records.jsonl"
         write_text(target, "\n".join(lines) + "\n")
@@ -214,21 +294,23 @@ def read_results(folder: Path) -> Results:
     """
     file = folder / "records.jsonl"
     if not file.is_file():
-        raise StoreError(f"there is no records.jsonl in {folder}; run the benchmark with --out it")
+        raise StoreError(
+            f"there is no records.jsonl in {folder}; `actspec-bench run --out {folder}` makes one"
+        )
     try:
-        head, *rows = file.read_text(encoding="utf-8").splitlines()
+        head, *rows = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         header = json.loads(head)
         version = header["schema_version"]
         if version == SCHEMA_VERSION:
-            records = [Record.model_validate_json(row) for row in rows]
+            records = [_parsed(number, row) for number, row in enumerate(rows, start=2)]
             if header["records"] != len(records):
                 raise ValueError(f"{header['records']} records announced, {len(records)} there")
-            return Results(records, header["pending"])
+            return Results(records, header["pending"], _cards(header["metrics"]))
     except (ValueError, KeyError, TypeError, OSError, ValidationError) as error:
         reason = str(error).partition("\n")[0]
         raise StoreError(
-            f"{file} is damaged ({reason}); run the benchmark again with the same --out to "
-            "write it from records.db"
+            f"{file} is damaged ({reason}); get it again, or where there is a records.db run "
+            "the same command again, which writes it anew"
         ) from None
     raise StoreError(
         f"{file} has schema version {version} and this program reads {SCHEMA_VERSION}; "
@@ -236,13 +318,33 @@ def read_results(folder: Path) -> Results:
     )
 
 
-def _planned(cell: Cell) -> dict[str, Any]:
+def _parsed(number: int, row: str) -> Record:
+    try:
+        return Record.model_validate_json(row)
+    except ValidationError as error:
+        raise ValueError(f"line {number} is no record: {error.errors()[0]['msg']}") from None
+
+
+def _cards(told: dict[str, Any]) -> dict[str, MetricCard]:
+    return {name: MetricCard.model_validate(card) for name, card in told.items()}
+
+
+def _to_json(record: Record) -> str:
+    return canonical_json(record.model_dump())
+
+
+def _planned(cell: Cell | Record) -> dict[str, Any]:
+    """What a cell is, for boards while it has no record and to tell versions apart."""
     return {
-        "cell": cell.id,
-        "task": cell.task.label,
+        "cell": cell.id if isinstance(cell, Cell) else cell.cell,
+        "task": cell.task.label if isinstance(cell, Cell) else cell.task,
         "task_version": cell.task_version,
+        "task_parameters": cell.task.parameters if isinstance(cell, Cell) else cell.task_parameters,
         "instance": cell.instance,
-        "method": cell.method.label,
+        "method": cell.method.label if isinstance(cell, Cell) else cell.method,
+        "method_parameters": (
+            cell.method.parameters if isinstance(cell, Cell) else cell.method_parameters
+        ),
         "budget": cell.budget,
     }
 
@@ -252,6 +354,10 @@ def _sort_key(record: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _unwritable(folder: Path, error: Exception) -> StoreError:
+    if folder.exists() and not folder.is_dir():
+        return StoreError(f"cannot write to {folder}: it is a file; give a folder as --out")
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return StoreError(f"cannot write to {folder}: {error.strerror}; give another --out")
     reason = getattr(error, "strerror", None) or str(error)
     return StoreError(
         f"cannot write to {folder}: {reason}; finished cells are kept, make room or give "

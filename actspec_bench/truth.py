@@ -28,8 +28,10 @@ class Truth:
     n
         Number of units.
     exhaustive
-        Whether every subset outside ``spectrum`` has coefficient zero: only then is a reported
-        subset outside it a *false* discovery.
+        Whether the function is the sum of these characters and nothing else: only then is a
+        reported subset outside ``spectrum`` a *false* discovery. (Under a distribution with twins
+        or constant units another subset may have the same character; reporting it is false too,
+        since the function does not use it.)
     """
 
     spectrum: Mapping[Subset, float]

@@ -8,24 +8,16 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from actspec_bench.errors import UsageError
+from actspec_bench.registry import methods, tasks
 
 if TYPE_CHECKING:
     from actspec_bench.records import Cell
 
-__all__ = ["PRELOAD", "Job", "main"]
+__all__ = ["Job", "main", "preload"]
 
-PRELOAD = [
-    "actspec_bench.cell",
-    "actspec_bench.sources",
-    "actspec_bench.methods._tree_search",
-    "actspec_bench.tasks._digits",
-    "actspec_bench.tasks._parities",
-    "captum.attr",
-    "scipy.optimize",
-    "scipy.stats",
-    "sklearn.metrics",
-]
 OUTPUT_BYTES = 4000
 
 
@@ -37,6 +29,12 @@ class Job:
     plugins: tuple[str, ...]
 
 
+def preload() -> list[str]:
+    """Modules that the fork server imports once: the harness's and those that cards name."""
+    declared = {name for kind in (tasks, methods) for entry in kind for name in entry.card.imports}
+    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(declared)]
+
+
 def main(connection: Connection, job: Job) -> None:
     """Run one cell and send ``("phase", name)`` as it goes and ``("done", fields)`` at last.
 
@@ -46,6 +44,8 @@ def main(connection: Connection, job: Job) -> None:
     if hasattr(os, "setsid"):
         os.setsid()
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    from actspec_bench.privacy import without_folders
+
     with tempfile.TemporaryFile() as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
@@ -56,11 +56,11 @@ def main(connection: Connection, job: Job) -> None:
             sys.stderr.flush()
             size = output.seek(0, os.SEEK_END)
             output.seek(max(0, size - OUTPUT_BYTES))
-            fields["output"] = output.read().decode(errors="replace")
+            fields["output"] = without_folders(output.read().decode(errors="replace"))
         connection.send(("done", fields))
 
 
-def _execute(connection: Connection, job: Job) -> dict[str, object]:
+def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
     from actspec_bench.cell import execute
@@ -68,8 +68,11 @@ def _execute(connection: Connection, job: Job) -> dict[str, object]:
 
     torch.set_num_threads(1)
     load_entry_points()
-    for plugin in job.plugins:
-        load_file(plugin)
+    try:
+        for plugin in job.plugins:
+            load_file(plugin)
+    except UsageError as error:
+        return {"status": "error", "reason": str(error)}
     return execute(job.cell, lambda phase: connection.send(("phase", phase)))
 
 

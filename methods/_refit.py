@@ -47,7 +47,8 @@ def least_squares(
     """Fit ``values`` on an intercept and the characters of ``subsets``.
 
     Standard errors are robust to unequal variances, and with ``group`` to any dependence
-    within groups of rows (White 1980; Liang & Zeger 1986, with the usual G/(G-1) correction).
+    within groups of rows (White 1980; Liang & Zeger 1986, scaled by G/(G-p) for G groups and
+    p parameters).
     They are never taken below the rounding error of the values.
     """
     mask = membership([(), *subsets], pattern.shape[1])

@@ -19,12 +19,13 @@ Share = Annotated[float, Field(gt=0, le=1)]
     "actspec",
     returns="subsets",
     family="spectral",
+    imports=("actspec_bench.methods._tree_search", "scipy.stats"),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435",
 )
 def actspec(
     problem: Problem,
     *,
-    tau: Annotated[float, Field(gt=0)] | None = None,
+    tau: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     gamma: Share = 0.2,
     delta: Share = 0.2,
     max_branch: Annotated[int, Field(ge=1)] = 128,

@@ -21,6 +21,7 @@ RELATIVE_FLOOR = 1e-6
     "exact-wht",
     returns="subsets",
     family="spectral",
+    imports=("actspec_bench.spectrum",),
     citation="O'Donnell, Analysis of Boolean Functions, 2014, section 1.2",
 )
 def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) -> Attribution:

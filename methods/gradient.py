@@ -20,6 +20,7 @@ LEAST_STEPS = 2
     "integrated-gradients",
     returns="units",
     family="gradient",
+    imports=("captum.attr",),
     citation="Sundararajan, Taly & Yan 2017, equation 1; Captum IntegratedGradients",
 )
 def integrated_gradients(

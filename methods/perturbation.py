@@ -32,6 +32,7 @@ def _affordable_rows(problem: Problem, cost: int) -> int:
     "feature-ablation",
     returns="units",
     family="perturbation",
+    imports=("captum.attr",),
     citation="Zeiler & Fergus 2014; Captum FeatureAblation",
 )
 def feature_ablation(problem: Problem) -> Attribution:
@@ -54,6 +55,7 @@ def feature_ablation(problem: Problem) -> Attribution:
     "shapley-sampling",
     returns="units",
     family="perturbation",
+    imports=("captum.attr",),
     citation="Castro, Gomez & Tejada 2009, section 3; Captum ShapleyValueSampling",
 )
 def shapley_sampling(

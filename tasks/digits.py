@@ -20,6 +20,7 @@ _CITATION = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
     chance="about 0.2, what 16 random characters explain: see the row `random`",
     ceiling="at most 1; below it where 16 characters cannot carry the function",
     data=_DATA,
+    imports=("actspec_bench.tasks._digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
 )
@@ -55,6 +56,7 @@ def digits_hidden(
     "`random` and `constant`",
     ceiling="1",
     data=_DATA,
+    imports=("actspec_bench.tasks._digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
 )

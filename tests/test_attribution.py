@@ -77,3 +77,21 @@ def test_truth_of_an_enumerated_function_keeps_the_largest_and_ties() -> None:
 def test_truth_never_counts_zero_coefficients() -> None:
     truth = Truth.from_coefficients(np.array([1.0, 0.5, 0.0, 0.0]), subsets=3)
     assert dict(truth.spectrum) == {(0,): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "message"),
+    [({(70,): 1.0}, "outside 0 to 7"), ({(1, 0): 1.0}, "sorted"), ({(): 1.0}, "not empty")],
+)
+def test_a_wrong_truth_is_refused(spectrum: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Truth(spectrum, 8)
+
+
+@pytest.mark.parametrize(
+    ("subsets", "coefficients"),
+    [(((1, 0),), [1.0]), (((-1,),), [1.0]), (((0,), (0,)), [1.0, 2.0]), (((0,),), [1.0, 2.0])],
+)
+def test_an_attribution_made_directly_is_checked_too(subsets: tuple, coefficients: list) -> None:
+    with pytest.raises(ValueError, match=r"sorted|negative|twice|coefficients"):
+        Attribution(subsets, np.array(coefficients), "subsets", 4)

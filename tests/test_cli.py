@@ -52,6 +52,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
         (["run", "-m", "actspec", "-m", "actspec"], "method 'actspec' is named twice"),
         (["run", "--plugin", "nowhere.py"], "no plug-in file 'nowhere.py'"),
         (["list", "taks"], "nothing called 'taks' to list; did you mean 'tasks'"),
+        (["run", "-m", "actspec[tau=1e999]"], "'tau' of method 'actspec'"),
         (["show", "actspek"], "nothing called 'actspek'; did you mean 'actspec'"),
         (["leaderboard", "nowhere"], "no records.jsonl in nowhere"),
         (["leaderboard", "x", "--format", "pdf"], "no format 'pdf'"),
@@ -105,7 +106,9 @@ def test_a_plugin_that_does_not_load_is_told(tmp_path: Path, text: str, message:
 
 def test_an_output_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    assert "cannot write to file" in refused(run("run", *QUICK, "--out", "file", cwd=tmp_path))
+    assert "cannot write to file: it is a file" in refused(
+        run("run", *QUICK, "--out", "file", cwd=tmp_path)
+    )
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -151,7 +154,11 @@ def test_a_damaged_store_is_told_and_fresh_sets_it_aside(finished: Path, tmp_pat
     (folder / "records.db").write_bytes(b"not a database" * 1000)
     assert "records.db is damaged" in refused(run("run", *QUICK, "--out", folder))
     assert run("run", *QUICK, "--out", folder, "--fresh").returncode == 0
-    assert (folder / "records.db.old").read_bytes().startswith(b"not a database")
+    aside = folder / "set-aside-1"
+    assert (aside / "records.db").read_bytes().startswith(b"not a database")
+    assert (aside / "records.jsonl").is_file()
+    assert run("run", *QUICK, "--out", folder, "--fresh").returncode == 0
+    assert (folder / "set-aside-2" / "records.db").is_file()
 
 
 def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> None:
@@ -177,6 +184,84 @@ def test_damaged_records_are_told(finished: Path, tmp_path: Path, change, messag
     file = tmp_path / "records.jsonl"
     file.write_text(change((finished / "records.jsonl").read_text()))
     assert message in refused(run("leaderboard", tmp_path))
+
+
+def test_a_folder_that_came_without_its_store_starts_from_its_records(
+    finished: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "records.jsonl").write_bytes((finished / "records.jsonl").read_bytes())
+    done = run("run", *QUICK, "--out", tmp_path, "--json")
+    assert json.loads(done.stdout)["ran"] == 0
+    assert (tmp_path / "records.jsonl").read_bytes() == (finished / "records.jsonl").read_bytes()
+    (tmp_path / "records.db").unlink()
+    done = run("run", *QUICK[:2], "-m", "random", "--seeds", "1", "--out", tmp_path)
+    assert "also shows 1 cells of other commands" in done.stderr
+    assert {r.method for r in read_results(tmp_path).records} == {"constant", "random"}
+    (tmp_path / "records.db").unlink()
+    (tmp_path / "records.jsonl").write_text("damaged")
+    assert "is damaged" in refused(run("run", *QUICK, "--out", tmp_path))
+    assert (tmp_path / "records.jsonl").read_text() == "damaged"
+
+
+def test_records_of_another_version_of_a_task_leave_the_board(tmp_path: Path) -> None:
+    def plugin(version: int, order: str) -> None:
+        (tmp_path / "plug.py").write_text(
+            "from actspec_bench import Instance, Problem, Truth, task\n"
+            f"@task('versioned', truth='planted', main_metric='subset_f1', version={version})\n"
+            "def versioned(seed):\n    'Changes.'\n"
+            f"    truth = Truth({{{order}: 1.0}}, 4)\n"
+            "    return Instance(Problem.from_function(lambda x: x[:, 0], 4), truth)\n"
+        )
+
+    words = ("run", "--plugin", "plug.py", "-t", "versioned", "--seeds", "1", "--out", "out")
+    plugin(1, "(0,)")
+    assert run(*words, "-m", "constant", "-m", "random", cwd=tmp_path).returncode == 0
+    plugin(2, "(0, 1)")
+    done = run(*words, "-m", "constant", cwd=tmp_path)
+    assert "2 cells there were made by another version" in done.stderr
+    (record,) = read_results(tmp_path / "out").records
+    assert (record.method, record.task_version) == ("constant", 2)
+
+
+def test_a_result_that_no_record_can_hold_is_an_error_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(
+        "import os, signal\n"
+        "from actspec_bench import Attribution, method\n"
+        "import numpy as np\n"
+        "@method('direct-nan', returns='units', family='f')\n"
+        "def a(problem):\n    'NaN.'\n"
+        "    return Attribution(((0,),), np.array([np.nan]), 'units', problem.n)\n"
+        "@method('odd-text', returns='units', family='f')\n"
+        "def b(problem):\n    'Odd.'\n"
+        "    raise ValueError('half a pair \\udc80 in /home/somebody/secret/file.bin')\n"
+        "@method('odd-signal', returns='units', family='f')\n"
+        "def c(problem):\n    'Signal.'\n    os.kill(os.getpid(), 40)\n"
+    )
+    words = [word for name in ("direct-nan", "odd-text", "odd-signal") for word in ("-m", name)]
+    done = run(
+        "run", "--plugin", "plug.py", *QUICK[:2], *words, "--seeds", "1", "--out", "out",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    reasons = {r.method: r.reason for r in read_results(tmp_path / "out").records}
+    assert "not a finite number" in reasons["direct-nan"]
+    assert "half a pair" in reasons["odd-text"]
+    assert "…/file.bin" in reasons["odd-text"]
+    assert "secret" not in (tmp_path / "out" / "records.jsonl").read_text()
+    assert "ended by signal 40" in reasons["odd-signal"]
+
+
+def test_a_suite_that_is_named_keeps_its_budget_and_instances_for_other_tasks() -> None:
+    words = ("run", "--dry-run", "--json", "--suite", "smoke", "-m", "constant")
+    (cell,) = json.loads(run(*words, "-t", "planted-nothing").stdout)
+    assert (cell["budget"], cell["task"]) == (2000, "planted-nothing")
+
+
+def test_a_plugin_that_registers_nothing_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text("x = 1\n")
+    done = run("list", "methods", "--plugin", "plug.py", cwd=tmp_path)
+    assert "plug-in plug.py registers nothing" in done.stderr
 
 
 def test_two_runs_in_one_folder_at_once_are_refused(finished: Path) -> None:
@@ -239,7 +324,7 @@ def test_light_commands_do_not_import_torch(finished: Path, words: list[str]) ->
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "actspec_bench.cli" in imported
-    assert not imported & {"torch", "captum", "sklearn", "scipy"}
+    assert not imported & {"torch", "captum", "sklearn"}
 
 
 def test_a_run_works_from_any_folder_and_through_the_console_script(tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ ORDERLY = [
     "deletion_auc_zero",
     "insertion_auc",
     "insertion_auc_zero",
+    "deletion_auc_resample",
+    "insertion_auc_resample",
 ]
 
 

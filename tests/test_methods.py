@@ -167,6 +167,54 @@ def test_actspec_on_given_samples_reports_the_subsets_and_no_twin() -> None:
     assert found.as_dict()[3, 4] == pytest.approx(-0.6, abs=0.03)
 
 
+def test_actspec_on_repeated_samples_keeps_its_false_discovery_rate() -> None:
+    """Few patterns, so rows repeat: what chooses subsets must share nothing with what tests."""
+    reported = 0
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randint(0, 2, (2000, 8), generator=generator).float() * 2 - 1
+        y = torch.randn(2000, generator=generator)
+        reported += bool(attribute("actspec", Problem.from_samples(x, y)).subsets)
+    assert reported <= 6  # P(more than 6 of 40 at 0.05) < 0.004
+
+
+def test_actspec_s_intervals_cover_and_are_no_wider_than_they_need_be() -> None:
+    covered, widths = [], []
+    for seed in range(60):
+        problem, truth = planted("planted-parity[noise=0.3,terms=3]", seed, 10_000)
+        found = attribute("actspec", problem)
+        for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True):
+            if subset in truth.spectrum:
+                covered.append(low <= truth.spectrum[subset] <= high)
+                widths.append(high - low)
+    assert len(covered) > 150
+    assert 0.88 <= np.mean(covered) <= 0.99
+    assert 0.01 < np.mean(widths) < 0.06  # least squares on 10,000 rows: 4 * 0.5 / 100 = 0.02
+
+
+def test_actspec_drops_a_subset_whose_unit_the_others_predict() -> None:
+    """The third unit is the parity of the first two four times in five: (0, 1, 2) is redundant."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randint(0, 2, (6000, 8), generator=generator).float() * 2 - 1
+    flips = torch.where(torch.rand(6000, generator=generator) < 0.15, -1.0, 1.0)
+    x[:, 2] = x[:, 0] * x[:, 1] * flips
+    x = torch.cat([x, torch.randn(6000, 8, generator=generator)], dim=1)
+    y = x[:, 0] * x[:, 1] * x[:, 2] + x[:, 4] * x[:, 5]
+    problem = Problem.from_samples(x, y)
+    assert set(attribute("actspec", problem).subsets) == {(4, 5)}
+    found = attribute("actspec", restarted(problem, budget=10_000, seed=0), delta=1.0)
+    assert {(0, 1, 2), (4, 5)} <= set(found.subsets)
+
+
+def test_tau_comes_from_the_noise_of_the_weights_and_falls_with_the_budget() -> None:
+    taus = []
+    for budget in (3000, 12_000, 48_000):
+        problem = restarted(parity_sum(TERMS, 16), budget=budget, seed=0)
+        taus.append(attribute("actspec", problem).info["tau"])
+    assert taus[0] > taus[1] > taus[2] > 0.05
+    assert taus[0] / taus[2] == pytest.approx(2, rel=0.35)  # the fourth root of the budget
+
+
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [

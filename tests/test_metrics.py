@@ -285,3 +285,37 @@ def test_joint_share_is_undefined_without_a_joint_effect() -> None:
         score("joint_share", outcome(problem, Attribution.from_units(torch.ones(8))))
     with pytest.raises(Undefined, match="cannot be told from zero"):
         score("joint_share", outcome(problem, Attribution.from_subsets({(4, 5): 1.0})))
+
+
+def test_surrogate_r2_is_scored_on_rows_that_methods_never_saw() -> None:
+    """Held out, the function's second unit is always on, so only the first one varies."""
+    from dataclasses import replace
+
+    base = parity_sum({(0,): 1.0, (1,): 1.0}, 4)._source
+
+    def heldout(k: int, generator: torch.Generator) -> torch.Tensor:
+        rows = base.sampler(k, generator)
+        rows[:, 1] = 1.0
+        return rows
+
+    problem = Problem(replace(base, heldout=heldout))
+    found = Attribution.from_subsets({(0,): 1.0})
+    assert score("surrogate_r2", outcome(problem, found)) == pytest.approx(0, abs=0.1)
+    both = Attribution.from_subsets({(0,): 1.0, (1,): 1.0})
+    assert score("surrogate_r2", outcome(problem, both)) == pytest.approx(1)
+
+
+def test_redundancy_of_independent_subsets_is_zero_on_average() -> None:
+    problem = parity_sum({(0,): 1.0}, 12)
+    found = Attribution.from_units(np.ones(12))
+    scores = [score("redundancy", outcome(problem, found, seed=s)) for s in range(100)]
+    assert abs(np.mean(scores)) < 4 * np.std(scores) / 10
+    assert np.mean(scores) < 1 / 4096  # what the squares alone would give
+
+
+def test_metrics_draw_apart_and_alike_for_all_methods() -> None:
+    problem = parity_sum({(0,): 1.0}, 12)
+    one = outcome(problem, Attribution.from_units(np.ones(12)))
+    two = outcome(problem, Attribution.from_units(np.zeros(12)))
+    assert torch.equal(one.view("a").sample(9), two.view("a").sample(9))
+    assert not torch.equal(one.view("a").sample(9), one.view("b").sample(9))

@@ -211,3 +211,34 @@ def test_layers_that_cannot_serve_are_refused() -> None:
         Problem.from_module(small_network(), layer="1", inputs=inputs, target=9)
     with pytest.raises(ValueError, match="not a module of the model"):
         Problem.from_module(small_network(), layer=nn.ReLU(), inputs=inputs, target=0)
+
+
+def test_a_noisy_function_has_gradients_as_noisy_as_differences_of_its_values() -> None:
+    from actspec_bench.tasks.planted import planted_nothing
+
+    problem = restarted(planted_nothing(0, n=4).problem, budget=10**6, seed=0)
+    x = torch.ones(20_000, 4).requires_grad_()
+    problem.margin(x).sum().backward()
+    ones = torch.ones(20_000, 4)
+    difference = (problem.value(ones) - problem.value(-ones)) / 2
+    assert x.grad.std().item() == pytest.approx(difference.std().item(), rel=0.03)
+    assert abs(x.grad.mean().item()) < 0.02
+
+
+def test_second_derivatives_cannot_be_had_for_free() -> None:
+    problem = Problem.from_function(lambda x: (x**3).sum(1), 3)
+    x = problem.sample(2).requires_grad_()
+    (gradient,) = torch.autograd.grad(problem.margin(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "20", True])
+def test_a_number_of_units_that_is_none_is_refused(n: object) -> None:
+    with pytest.raises(ValueError, match="whole number of units"):
+        Problem.from_function(product, n)
+
+
+def test_a_readout_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="'margin' or 'decision', not 'prob'"):
+        Problem.from_function(product, 2, readout="prob")

@@ -69,7 +69,7 @@ def misbehaved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str
         ("changes-the-function", "error", "changed the function or the data"),
         ("overspends", "over-budget", "51 forward rows were asked for and 50"),
         ("overspends-and-carries-on", "ok", ""),
-        ("reports-three", "error", "metric 'nan-metric': ValueError: the value is nan"),
+        ("reports-three", "ok", ""),
     ],
 )
 def test_every_way_to_go_wrong_is_a_record(
@@ -105,10 +105,12 @@ def test_a_refused_row_was_never_counted(misbehaved: tuple[Path, int, str]) -> N
     assert record.scores["queries"] == 0
 
 
-def test_the_other_scores_of_a_failed_metric_are_kept(misbehaved: tuple[Path, int, str]) -> None:
+def test_a_metric_that_fails_costs_only_itself(misbehaved: tuple[Path, int, str]) -> None:
     record = by_method(misbehaved[0])["reports-three"]
     assert "deletion_auc" in record.scores
-    assert "nan-metric" in record.missing
+    assert "the value is nan" in record.metric_errors["nan-metric"]
+    assert record.missing["nan-metric"].startswith("the metric failed: ")
+    assert "metric 'nan-metric' failed on reports-three" in misbehaved[2]
 
 
 def test_a_task_that_fails_to_build_is_an_error(tmp_path: Path) -> None:

@@ -186,3 +186,45 @@ def test_a_damaged_network_file_is_made_again(tmp_path, monkeypatch) -> None:
         second, _ = _digits.trained_network(0)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == whole
     assert torch.equal(first[0].weight, second[0].weight)
+
+
+def test_weights_are_cached_by_everything_they_depend_on(tmp_path, monkeypatch) -> None:
+    from actspec_bench import networks
+
+    monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path))
+    runs = []
+
+    def train() -> dict[str, torch.Tensor]:
+        runs.append(torch.get_num_threads())
+        return {"w": torch.ones(2) * len(runs)}
+
+    for depends_on, expected in (
+        ({"seed": 0, "data": "a"}, 1.0),
+        ({"seed": 0, "data": "a"}, 1.0),
+        ({"seed": 0, "data": "b"}, 2.0),
+        ({"seed": 1, "data": "a"}, 3.0),
+    ):
+        assert networks.cached_weights("net", train, **depends_on)["w"][0] == expected
+    assert networks.cached_weights("other", train, seed=0, data="a")["w"][0] == 4.0
+    monkeypatch.setattr(networks.torch, "__version__", "9.9")
+    assert networks.cached_weights("net", train, seed=0, data="a")["w"][0] == 5.0
+    assert runs == [1] * 5
+
+
+def test_the_digits_network_s_key_holds_its_data_and_recipe(monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        _digits, "cached_weights", lambda name, train, **key: seen.append(key) or _digits._train(0)
+    )
+    _digits.trained_network(3)
+    assert seen[0]["seed"] == 3
+    x, y, _, _ = _digits._data()
+    assert seen[0]["data"] == hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
+    assert len(seen[0]["recipe"]) == 64
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RuntimeError, match="set ACTSPEC_BENCH_CACHE to a folder"):
+        _digits.trained_network(0)

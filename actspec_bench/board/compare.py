@@ -6,9 +6,8 @@ import numpy as np
 
 from actspec_bench.board.stats import bootstrap_interval
 from actspec_bench.board.text import direction, number
+from actspec_bench.cards import MetricCard
 from actspec_bench.errors import UsageError, nearest
-from actspec_bench.records import Record
-from actspec_bench.registry import metrics
 from actspec_bench.store import Results
 
 __all__ = ["COLUMNS", "compare"]
@@ -34,14 +33,16 @@ def compare(results: Results, a: str, b: str) -> list[list[str]]:
     keys = sorted(
         {(r.task, r.budget, r.main_metric) for r in results.records if r.method in (a, b)}
     )
-    return [_row(results.records, a, b, *key) for key in keys]
+    return [_row(results, a, b, *key) for key in keys]
 
 
-def _row(records: list[Record], a: str, b: str, task: str, budget: int, metric: str) -> list[str]:
+def _row(results: Results, a: str, b: str, task: str, budget: int, metric: str) -> list[str]:
+    card: MetricCard | None = results.metrics.get(metric)
+
     def scores(method: str) -> dict[int, float]:
         return {
             r.instance: r.scores[metric]
-            for r in records
+            for r in results.records
             if (r.task, r.budget, r.method) == (task, budget, method)
             and r.status == "ok"
             and metric in r.scores
@@ -50,20 +51,21 @@ def _row(records: list[Record], a: str, b: str, task: str, budget: int, metric: 
     of_a, of_b = scores(a), scores(b)
     both = sorted(of_a.keys() & of_b.keys())
     if not both:
-        return [task, f"{budget:,}", metric, "–", "–", "–", "–", "0", "–"]
+        name = f"{metric} {direction(card)}"
+        return [task, f"{budget:,}", name, "–", "–", "–", "–", "0", "–"]
     first = np.array([of_a[i] for i in both])
     second = np.array([of_b[i] for i in both])
     interval = bootstrap_interval(first - second)
     verdict = "–"
-    if interval is not None and metric in metrics and not interval[0] <= 0 <= interval[1]:
-        verdict = "A" if (interval[0] > 0) == metrics[metric].card.higher_is_better else "B"
+    if interval is not None and card is not None and not interval[0] <= 0 <= interval[1]:
+        verdict = "A" if (interval[0] > 0) == card.higher_is_better else "B"
     spread = "–" if interval is None else f"[{_signed(interval[0])}, {_signed(interval[1])}]"
     return [
         task,
         f"{budget:,}",
-        f"{metric} {direction(metric)}",
-        number(float(first.mean()), metric),
-        number(float(second.mean()), metric),
+        f"{metric} {direction(card)}",
+        number(float(first.mean()), card),
+        number(float(second.mean()), card),
         _signed(float((first - second).mean())),
         spread,
         str(len(both)),

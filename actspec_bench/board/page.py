@@ -9,7 +9,9 @@ from actspec_bench.board.text import (
     READING,
     coverage,
     detail,
-    direction,
+    instances_told,
+    mark,
+    named,
     number,
     overall,
     unfinished,
@@ -26,28 +28,29 @@ def to_html(board: Board, picture: str) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        coverage=coverage, direction=direction, number=number, overall=overall
+        coverage=coverage, mark=mark, named=named, number=number, overall=overall
     )
     template = files("actspec_bench.board").joinpath("page.html.jinja").read_text("utf-8")
-    svg = picture[picture.index("<svg") :]
-    return (
-        environment.from_string(template).render(
-            board=board,
-            budgets=list(reversed(board.budgets)),
-            reading=READING.replace("**", "").replace("`", ""),
-            picture=svg,
-            details={
-                task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
-                for task in board.tasks
-            },
-            stopped=unfinished(board),
-            width=_bar_width,
-        )
-        + "\n"
+    page = environment.from_string(template).render(
+        board=board,
+        budgets=list(reversed(board.budgets)),
+        reading=READING.replace("**", "").replace("`", "") + " " + instances_told(board),
+        picture=picture[picture.index("<svg") :],
+        details={
+            task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
+            for task in board.tasks
+        },
+        stopped=unfinished(board),
+        width=lambda group: _bar_width(board, group),
     )
+    return page + "\n"
 
 
-def _bar_width(group: Group) -> int:
-    """Length, in percent, of the bar behind a score that lies between 0 and 1."""
+def _bar_width(board: Board, group: Group) -> int:
+    """Length, in percent, of the bar under a score between 0 and 1: longer is better."""
     mean = group.main.mean
-    return 0 if mean is None else round(100 * min(max(mean, 0.0), 1.0))
+    if mean is None:
+        return 0
+    share = min(max(mean, 0.0), 1.0)
+    card = board.metrics.get(group.main_metric)
+    return round(100 * (share if card is None or card.higher_is_better else 1 - share))

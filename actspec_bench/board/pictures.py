@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import Any
 
 from actspec_bench.board.table import Board, Group
-from actspec_bench.board.text import direction
+from actspec_bench.board.text import named
 
 __all__ = ["recovery_against_queries"]
 
@@ -19,31 +20,29 @@ MARKERS = "osD^vPX"
 def recovery_against_queries(board: Board) -> str:
     """Small multiples, one a task: mean main metric with its interval, against mean rows used.
 
-    Controls are grey, and those that ask nothing are a dotted line at their score.
+    The oracle is a dashed line at its score, the random control a dotted one.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     methods = [s.method for s in board.standings[board.budgets[-1]]] if board.budgets else []
-    ranked = [m for m in methods if not _control(board, m)]
-    style = {
-        method: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-        for i, method in enumerate(ranked)
-    }
-    rows = max(1, -(-len(board.tasks) // COLUMNS))
+    styles = _styles(sorted({m for m in methods if not _control(board, m)}))
+    columns = max(1, min(COLUMNS, len(board.tasks)))
+    rows = max(1, -(-len(board.tasks) // columns))
     settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
     with mpl.rc_context(settings):
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06, wspace=0.04)
-        figure = Figure(figsize=(11, 3.1 * rows + 0.6), layout=layout)
-        axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+        figure = Figure(figsize=(max(3.7 * columns, 5.5), 3.1 * rows + 0.6), layout=layout)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, task in zip(axes, board.tasks, strict=False):
-            for method in methods:
-                _draw(axis, board, task, method, style.get(method))
-            metric = board.main_metrics[task]
-            axis.set_title(_wrapped(task), fontsize=8.5)
-            axis.set_ylabel(f"{metric} {direction(metric)}")
             axis.set_xscale("log")
+            for method in methods:
+                _draw(axis, board, task, method, styles.get(method))
+            if not axis.lines:
+                axis.set_xlim(1, 10)
+            axis.set_title(_wrapped(task), fontsize=8.5)
+            axis.set_ylabel(named(board.main_metrics[task], board))
             axis.set_xlabel("rows asked, forward and backward")
             axis.grid(visible=True, alpha=0.25)
             axis.spines[["top", "right"]].set_visible(False)
@@ -53,17 +52,29 @@ def recovery_against_queries(board: Board) -> str:
         for axis in axes:
             handles, labels = axis.get_legend_handles_labels()
             shown |= dict(zip(labels, handles, strict=True))
-        if shown:
-            figure.legend(
-                list(shown.values()),
-                list(shown),
-                loc="outside lower center",
-                ncols=5,
-                frameon=False,
-            )
+        ordered = [method for method in methods if method in shown]
+        if ordered:
+            handles = [shown[method] for method in ordered]
+            figure.legend(handles, ordered, loc="outside lower center", ncols=5, frameon=False)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
+
+
+def _styles(methods: list[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each method, which hang on its name and seldom on the others'."""
+    places = len(COLOURS) * len(MARKERS)
+    taken: dict[int, str] = {}
+    for method in methods[:places]:
+        place = int(hashlib.sha256(method.encode()).hexdigest(), 16) % places
+        alike = {p % len(COLOURS) for p in taken}
+        while place in taken or (place % len(COLOURS) in alike and len(alike) < len(COLOURS)):
+            place = (place + 1) % places
+        taken[place] = method
+    return {
+        method: (COLOURS[place % len(COLOURS)], MARKERS[place // len(COLOURS)])
+        for place, method in taken.items()
+    }
 
 
 def _draw(axis: Any, board: Board, task: str, method: str, style: tuple[str, str] | None) -> None:
@@ -73,30 +84,33 @@ def _draw(axis: Any, board: Board, task: str, method: str, style: tuple[str, str
         if (group := board.groups.get((task, method, budget))) is not None
         and group.main.mean is not None
     ]
-    if not groups:
-        return
-    queries = [_rows_asked(group) for group in groups]
     means = [group.main.mean or 0.0 for group in groups]
     if style is None:
-        if not any(queries) and method in ("oracle", "random"):
-            line = {"oracle": "--", "random": ":"}[method]
+        line = {"oracle": "--", "random": ":"}.get(method)
+        if means and line:
             axis.axhline(means[-1], color="#888888", linestyle=line, linewidth=1.2, label=method)
         return
+    points = [(_rows_asked(group), group) for group in groups if _rows_asked(group) > 0]
+    if not points:
+        return
     colour, marker = style
-    errors = [
-        [
-            mean - (g.main.low if g.main.low is not None else mean)
-            for mean, g in zip(means, groups, strict=True)
-        ],
-        [
-            (g.main.high if g.main.high is not None else mean) - mean
-            for mean, g in zip(means, groups, strict=True)
-        ],
-    ]
+    low, high = [], []
+    for _, group in points:
+        mean = group.main.mean or 0.0
+        low.append(mean - (mean if group.main.low is None else group.main.low))
+        high.append((mean if group.main.high is None else group.main.high) - mean)
     axis.errorbar(
-        queries, means, yerr=errors, color=colour, marker=marker, markersize=5, capsize=2,
-        linewidth=1.2, alpha=0.9, label=method,
-    )  # fmt: skip
+        [queries for queries, _ in points],
+        [group.main.mean or 0.0 for _, group in points],
+        yerr=[low, high],
+        color=colour,
+        marker=marker,
+        markersize=6,
+        markerfacecolor="none",
+        capsize=2,
+        linewidth=1.2,
+        label=method,
+    )
 
 
 def _rows_asked(group: Group) -> float:

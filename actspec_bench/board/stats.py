@@ -43,8 +43,8 @@ def bootstrap_interval(values: Float[ndarray, " instances"]) -> tuple[float, flo
 
     The percentiles are those of
     :math:`\Phi(\mp \sqrt{k / (k-1)}\, t_{0.975, k-1})`, which makes up for the narrowness of the
-    plain percentile interval with few values (Hesterberg 2015, doi:10.1080/00031305.2015.1089789,
-    section 4): with five it covers about 93% instead of 83%. 10,000 resamples from a fixed seed,
+    plain percentile interval with few values (Hesterberg 2015, The American Statistician
+    69:371-386): with five it covers about 93% instead of 83%. 10,000 resamples from a fixed seed,
     so equal scores give equal intervals. With fewer than five instances there is none.
     """
     values = np.asarray(values, dtype=float)

@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actspec_bench.board.stats import bootstrap_interval, ranks
+from actspec_bench.board.stats import (
+    LEAST_INSTANCES,
+    bootstrap_interval,
+    clearly_better,
+    ranks,
+)
+from actspec_bench.cards import MetricCard
 from actspec_bench.records import Record
-from actspec_bench.registry import metrics
 from actspec_bench.store import Results
 
 __all__ = ["Board", "Entry", "Group", "Standing", "make_board"]
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy import ndarray
+
+    Scores = Float[ndarray, " instances"]
+
+Key = tuple[str, str, int]
 FAILED = ("error", "timeout", "oom", "over-budget")
 
 
@@ -41,11 +54,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
-    """One method on one task at one budget: coverage, rank and every metric."""
+    """One method on one task at one budget: coverage, rank and every metric.
+
+    Attributes
+    ----------
+    blind
+        Whether the method is a control that sees nothing, neither truth nor function.
+    above_chance
+        Whether the main metric is clearly better than that of every blind control; None where
+        there is nothing to compare with.
+    """
 
     task: str
     method: str
     control: bool
+    blind: bool
     budget: int
     main_metric: str
     planned: int
@@ -56,11 +79,17 @@ class Group:
     why: str
     entries: dict[str, Entry]
     rank: int | None = None
+    above_chance: bool | None = None
 
     @property
     def main(self) -> Entry:
         """The metric that ranks methods on this task."""
         return self.entries[self.main_metric]
+
+    @property
+    def first(self) -> bool:
+        """Whether the method shares first place, and not by chance."""
+        return self.rank == 1 and self.above_chance is not False
 
     @property
     def complete(self) -> bool:
@@ -87,6 +116,10 @@ class Board:
     standings
         Budget -> methods in the order shown: ranked on most tasks first, then by mean rank;
         controls last.
+    instances
+        Distinct numbers of instances that methods planned.
+    metrics
+        Cards of the metrics, as they were when the cells ran.
     machines
         Distinct machines, for times are comparable on one machine only.
     """
@@ -94,9 +127,10 @@ class Board:
     tasks: list[str]
     budgets: list[int]
     main_metrics: dict[str, str]
-    groups: dict[tuple[str, str, int], Group]
+    metrics: dict[str, MetricCard]
+    groups: dict[Key, Group]
     standings: dict[int, list[Standing]]
-    instances: int
+    instances: list[int]
     versions: list[str] = field(default_factory=list)
     machines: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -104,56 +138,54 @@ class Board:
 
 def make_board(results: Results) -> Board:
     """Compute the board of ``results``."""
-    by_group: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
-    planned: dict[tuple[str, int], set[int]] = defaultdict(set)
-    asked: dict[tuple[str, str, int], int] = Counter()
+    by_group: dict[Key, list[Record]] = defaultdict(list)
+    planned: dict[Key, set[int]] = defaultdict(set)
     for record in results.records:
         key = (record.task, record.method, record.budget)
         by_group[key].append(record)
-        planned[record.task, record.budget].add(record.instance)
-        asked[key] += 1
+        planned[key].add(record.instance)
     for cell in results.pending:
-        asked[cell["task"], cell["method"], cell["budget"]] += 1
-        planned[cell["task"], cell["budget"]].add(cell["instance"])
+        planned[cell["task"], cell["method"], cell["budget"]].add(cell["instance"])
     main_metrics = {r.task: r.main_metric for r in results.records}
-    names = [entry.name for entry in metrics]
-    found = sorted({name for r in results.records for name in (*r.scores, *r.missing)})
-    columns = names + [name for name in found if name not in names]
+    columns = sorted(results.metrics)
     groups = {
-        key: _group(key, by_group[key], len(planned[key[0], key[2]]), columns, main_metrics[key[0]])
-        for key in sorted(asked)
+        key: _group(key, by_group[key], planned[key], columns, main_metrics[key[0]])
+        for key in sorted(planned)
         if key[0] in main_metrics
     }
-    groups = _ranked(groups, by_group)
+    groups = _ranked(groups, by_group, planned, results.metrics)
     budgets = sorted({key[2] for key in groups})
-    tasks = sorted(main_metrics)
     notes: dict[str, list[str]] = defaultdict(list)
-    for record in results.records:
+    for record in sorted(results.records, key=lambda record: record.cell):
         notes[record.task] += [note for note in record.notes if note not in notes[record.task]]
     return Board(
-        tasks=tasks,
+        tasks=sorted(main_metrics),
         budgets=budgets,
         main_metrics=main_metrics,
+        metrics=results.metrics,
         groups=groups,
         standings={budget: _standings(groups, budget) for budget in budgets},
-        instances=max((len(instances) for instances in planned.values()), default=0),
-        versions=_distinct(
-            " ".join(
-                [
-                    f"actspec_bench {r.provenance['actspec_bench']}",
-                    f"({(r.provenance['commit'] or 'no commit')[:12]}),",
-                    f"Python {r.provenance['python']},",
-                    ", ".join(f"{k} {v}" for k, v in sorted(r.provenance["packages"].items())),
-                ]
-            )
-            for r in results.records
-        ),
-        machines=_distinct(
-            f"{r.provenance['processor']}, {r.provenance['cores']} cores, "
-            f"{r.provenance['memory_gib']:g} GiB, {r.provenance['system']}, one thread a cell"
-            for r in results.records
-        ),
+        instances=sorted({len(instances) for instances in planned.values()}),
+        versions=_distinct(_installation(r.provenance) for r in results.records),
+        machines=_distinct(_machine(r.provenance) for r in results.records),
         notes={task: found for task, found in sorted(notes.items()) if found},
+    )
+
+
+def _installation(made: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(made["packages"].items()))
+    commit = made["commit"] or "no commit"
+    changed = " with uncommitted changes" if commit.endswith("+changes") else ""
+    return (
+        f"actspec_bench {made['actspec_bench']} ({commit[:12]}{changed}), "
+        f"Python {made['python']}, {packages}"
+    )
+
+
+def _machine(made: dict[str, Any]) -> str:
+    return (
+        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']:g} GiB, "
+        f"{made['system']}, one thread a cell"
     )
 
 
@@ -162,33 +194,38 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 
 
 def _group(
-    key: tuple[str, str, int], records: list[Record], planned: int, columns: list[str], main: str
+    key: Key, records: list[Record], planned: set[int], columns: list[str], main: str
 ) -> Group:
     statuses: Counter[str] = Counter(record.status for record in records)
-    if planned > len(records):
-        statuses["not run"] = planned - len(records)
+    if len(planned) > len(records):
+        statuses["not run"] = len(planned) - len(records)
     reasons = Counter(f"{r.status}: {r.reason}" for r in records if r.status != "ok")
     task, method, budget = key
     return Group(
         task=task,
         method=method,
         control=any(record.control for record in records),
+        blind=any(record.control and not record.sees_truth for record in records),
         budget=budget,
         main_metric=main,
-        planned=planned,
+        planned=len(planned),
         ok=statuses["ok"],
         failed=sum(statuses[status] for status in FAILED),
         skipped=statuses["skipped"],
         statuses=dict(sorted(statuses.items())),
-        why=reasons.most_common(1)[0][0] if reasons else "",
+        why=_most_frequent(reasons),
         entries={name: _entry(name, records) for name in columns},
     )
+
+
+def _most_frequent(reasons: Counter[str]) -> str:
+    return min(reasons, key=lambda reason: (-reasons[reason], reason)) if reasons else ""
 
 
 def _entry(metric: str, records: list[Record]) -> Entry:
     values = _scores(metric, records)
     why = Counter(_why_missing(metric, r) for r in records if r.instance not in values)
-    reason = why.most_common(1)[0][0] if why else ""
+    reason = _most_frequent(why)
     if not values:
         return Entry(None, None, None, 0, reason or "not run")
     numbers = np.array(list(values.values()))
@@ -212,31 +249,53 @@ def _scores(metric: str, records: list[Record]) -> dict[int, float]:
 
 
 def _ranked(
-    groups: dict[tuple[str, str, int], Group],
-    by_group: dict[tuple[str, str, int], list[Record]],
-) -> dict[tuple[str, str, int], Group]:
-    """Give a rank to every method that is no control and has a score on every instance."""
+    groups: dict[Key, Group],
+    by_group: dict[Key, list[Record]],
+    planned: dict[Key, set[int]],
+    cards: dict[str, MetricCard],
+) -> dict[Key, Group]:
+    """Give a rank to every method that is no control and has a score on all it planned.
+
+    Methods are compared on the instances that all of them planned, at least five; those that
+    planned fewer than five are left out. ``above_chance`` compares each with the controls that
+    see nothing.
+    """
     result = dict(groups)
     for task, budget in sorted({(key[0], key[2]) for key in groups}):
-        rivals = {
-            key: group
+        complete = [
+            key
             for key, group in groups.items()
-            if (key[0], key[2]) == (task, budget) and group.complete and not group.control
-        }
+            if (key[0], key[2]) == (task, budget)
+            and group.complete
+            and len(planned[key]) >= LEAST_INSTANCES
+        ]
+        rivals = [key for key in complete if not groups[key].control]
         if not rivals:
             continue
-        main = next(iter(rivals.values())).main_metric
-        if main not in metrics:
-            continue
-        scores = {key[1]: np.array(list(_scores(main, by_group[key]).values())) for key in rivals}
-        better = metrics[main].card.higher_is_better
-        for method, rank in ranks(scores, higher_is_better=better).items():
+        main = groups[rivals[0]].main_metric
+        common = sorted(set.intersection(*(planned[key] for key in rivals)))
+        better = cards[main].higher_is_better
+
+        def scores(key: Key, wanted: list[int], main: str = main) -> Scores:
+            own = _scores(main, by_group[key])
+            return np.array([own[instance] for instance in wanted])
+
+        of_rivals = {key[1]: scores(key, common) for key in rivals}
+        blind = [key for key in complete if groups[key].blind]
+        for method, rank in ranks(of_rivals, higher_is_better=better).items():
             key = (task, method, budget)
-            result[key] = replace(result[key], rank=rank)
+            above = [
+                clearly_better(scores(key, shared), scores(other, shared), higher_is_better=better)
+                for other in blind
+                if len(shared := sorted(planned[key] & planned[other])) >= LEAST_INSTANCES
+            ]
+            result[key] = replace(
+                result[key], rank=rank, above_chance=all(above) if above else None
+            )
     return result
 
 
-def _standings(groups: dict[tuple[str, str, int], Group], budget: int) -> list[Standing]:
+def _standings(groups: dict[Key, Group], budget: int) -> list[Standing]:
     own: dict[str, list[Group]] = defaultdict(list)
     for group in groups.values():
         if group.budget == budget:

@@ -7,48 +7,68 @@ from dataclasses import asdict
 
 from tabulate import tabulate
 
+from actspec_bench.board.stats import LEAST_INSTANCES
 from actspec_bench.board.table import Board, Entry, Group, Standing
-from actspec_bench.registry import metrics
+from actspec_bench.cards import MetricCard
 
 __all__ = [
+    "READING",
+    "coverage",
+    "detail",
     "direction",
+    "instances_told",
+    "mark",
+    "named",
     "number",
     "overall",
     "summary_table",
     "to_json",
     "to_markdown",
     "to_tex",
+    "unfinished",
 ]
 
 READING = """\
-Each number is a mean over instances with its 95% bootstrap interval. **Bold** is the group that
-shares first place: a method ranks below another only if the interval of their paired difference
-excludes zero. A method without a score on every planned instance shows how many it has and is
-not ranked. `overall` is the mean rank over the tasks; a method that is not ranked on all of them
-stands below those that are. Controls are never ranked. ↑ higher is better, ↓ lower is better.
-"""
+Each number is a mean over instances with its 95% bootstrap interval. A method's rank is one more
+than the number of methods that are clearly better, which means that the interval of the paired
+difference excludes zero; none ranks below one whose mean is worse. **Bold** is shared first
+place. A dagger † marks a ranked score that is not clearly better than the controls `random` and
+`constant`, which see nothing; such a score is never bold. A method without a score on every
+planned instance shows how many it has and is not ranked. `overall` is the mean rank over the
+tasks; a method that is not ranked on all of them stands below those that are. Controls are never
+ranked. ↑ higher is better, ↓ lower is better."""
 
 
-def number(value: float | None, metric: str = "") -> str:
+def number(value: float | None, card: MetricCard | None = None) -> str:
     """Format a score for a table: three decimals, or what suits the metric's unit."""
     if value is None:
         return "–"
-    unit = metrics[metric].card.unit if metric in metrics else ""
+    unit = card.unit if card is not None else ""
     if unit == "rows":
         return f"{value:,.0f}"
     if unit == "MiB":
         return f"{value:,.1f}"
     if unit == "s":
-        return f"{value:.3f}" if value >= 0.01 else f"{value:.2g}"
+        return f"{value:.4f}"
     text = f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def direction(metric: str) -> str:
+def direction(card: MetricCard | None) -> str:
     """Arrow that tells which way is better."""
-    if metric not in metrics:
+    if card is None:
         return ""
-    return "↑" if metrics[metric].card.higher_is_better else "↓"
+    return "↑" if card.higher_is_better else "↓"
+
+
+def named(metric: str, board: Board) -> str:
+    """Return a metric's name with its arrow."""
+    return f"{metric} {direction(board.metrics.get(metric))}".strip()
+
+
+def mark(group: Group) -> str:
+    """Return a dagger if the group's score may be chance."""
+    return " †" if group.above_chance is False else ""
 
 
 def overall(standing: Standing, board: Board) -> str:
@@ -68,40 +88,38 @@ def coverage(group: Group) -> str:
     return f"{group.ok}/{group.planned}"
 
 
-def _score(entry: Entry, metric: str) -> str:
-    text = number(entry.mean, metric)
+def _score(entry: Entry, card: MetricCard | None) -> str:
+    text = number(entry.mean, card)
     if entry.low is not None:
-        text += f" [{number(entry.low, metric)}, {number(entry.high, metric)}]"
+        text += f" [{number(entry.low, card)}, {number(entry.high, card)}]"
     return text
 
 
-def _main_cell(group: Group | None, bold: str, *, escape: bool = False) -> str:
+def _main_cell(board: Board, group: Group | None, bold: str, *, interval: bool = True) -> str:
     if group is None:
         return "–"
     entry = group.main
+    card = board.metrics.get(group.main_metric)
     if entry.mean is None:
         return "skipped" if group.skipped == group.planned else f"– ({coverage(group)})"
-    text = _score(entry, group.main_metric)
-    if group.rank == 1:
+    text = _score(entry, card) if interval else number(entry.mean, card)
+    if group.first:
         text = bold.format(text)
     if not group.complete:
         text += f" ({entry.cells}/{group.planned})"
-    return text.replace("%", r"\%") if escape else text
+    return text + mark(group)
 
 
 def _summary(board: Board, budget: int, bold: str) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table of main metrics at one budget."""
     header = ["method", "overall"]
-    header += [
-        f"{task} {board.main_metrics[task]} {direction(board.main_metrics[task])}"
-        for task in board.tasks
-    ]
+    header += [f"{task} {named(board.main_metrics[task], board)}" for task in board.tasks]
     rows = [
         [
             standing.method,
             overall(standing, board),
             *(
-                _main_cell(board.groups.get((task, standing.method, budget)), bold)
+                _main_cell(board, board.groups.get((task, standing.method, budget)), bold)
                 for task in board.tasks
             ),
         ]
@@ -111,31 +129,40 @@ def _summary(board: Board, budget: int, bold: str) -> tuple[list[str], list[list
 
 
 def summary_table(board: Board, budget: int) -> str:
-    """Table of main metrics for a terminal: means only, first place starred."""
-    header = ["method", "overall", *(_narrow(task) for task in board.tasks)]
-    rows = []
-    for standing in board.standings[budget]:
-        row = [standing.method, overall(standing, board)]
-        for task in board.tasks:
-            group = board.groups.get((task, standing.method, budget))
-            text = _main_cell(group, "{}").partition(" [")[0]
-            row.append(f"{text} *" if group is not None and group.rank == 1 else text)
-        rows.append(row)
-    metric_row = [
-        "",
-        "",
-        *(f"{m} {direction(m)}" for m in map(board.main_metrics.get, board.tasks) if m),
+    """Table of main metrics for a terminal: numbered columns with a legend, means only."""
+    width = max(len(str(i + 1)) for i in range(len(board.tasks))) + 2
+    header = ["method", "overall", *(f"[{i + 1}]" for i in range(len(board.tasks)))]
+    rows = [
+        [
+            standing.method,
+            overall(standing, board),
+            *(
+                _main_cell(
+                    board, board.groups.get((task, standing.method, budget)), "{}*", interval=False
+                )
+                for task in board.tasks
+            ),
+        ]
+        for standing in board.standings[budget]
     ]
-    return tabulate([metric_row, *rows], header, disable_numparse=True)
+    legend = [
+        f"{f'[{i + 1}]':>{width}} {task}: {named(board.main_metrics[task], board)}"
+        for i, task in enumerate(board.tasks)
+    ]
+    signs = ["* shares first place, † may be chance"]
+    if max(board.instances, default=0) < LEAST_INSTANCES:
+        signs = [f"no intervals or ranks with fewer than {LEAST_INSTANCES} instances"]
+    return "\n".join([tabulate(rows, header, disable_numparse=True), *legend, *signs])
 
 
-def _narrow(task: str) -> str:
-    return task.replace("[", "\n[").replace(",", ",\n ")
+def instances_told(board: Board) -> str:
+    """Say how many instances of each task methods were planned on."""
+    return f"Instances a task: {' or '.join(map(str, board.instances))}."
 
 
 def to_markdown(board: Board, picture: str) -> str:
     """Summary tables, the picture, every metric by task, and what did not finish."""
-    parts = ["# Leaderboard", READING, f"Instances a task: {board.instances}."]
+    parts = ["# Leaderboard", READING, instances_told(board)]
     for budget in reversed(board.budgets):
         header, rows = _summary(board, budget, "**{}**")
         parts += [f"## Budget {budget:,} rows", _pipe(rows, header)]
@@ -156,8 +183,14 @@ def to_markdown(board: Board, picture: str) -> str:
 
 
 def _pipe(rows: list[list[str]], header: list[str]) -> str:
-    clean = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    clean = [[_plain(cell) for cell in row] for row in rows]
     return tabulate(clean, header, tablefmt="pipe", disable_numparse=True)
+
+
+def _plain(cell: str) -> str:
+    """Escape what Markdown or the HTML in it would read as more than text."""
+    one_line = " ".join(cell.split())
+    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def detail(board: Board, task: str, budget: int) -> tuple[list[str], list[list[str]]]:
@@ -170,22 +203,22 @@ def detail(board: Board, task: str, budget: int) -> tuple[list[str], list[list[s
     names = [
         n for n in (groups[0].entries if groups else {}) if any(g.entries[n].cells for g in groups)
     ]
-    header = ["method", "rank", "cells", *(f"{name} {direction(name)}" for name in names)]
+    header = ["method", "rank", "cells", *(named(name, board) for name in names)]
     rows = [
         [
             group.method,
             str(group.rank) if group.rank is not None else "–",
             coverage(group),
-            *(_detail_cell(group, name) for name in names),
+            *(_detail_cell(board, group, name) for name in names),
         ]
         for group in groups
     ]
     return header, rows
 
 
-def _detail_cell(group: Group, metric: str) -> str:
+def _detail_cell(board: Board, group: Group, metric: str) -> str:
     entry = group.entries[metric]
-    text = number(entry.mean, metric)
+    text = number(entry.mean, board.metrics.get(metric))
     return text if entry.cells in (0, group.planned) else f"{text} ({entry.cells}/{group.planned})"
 
 
@@ -208,6 +241,7 @@ def unfinished(board: Board) -> list[list[str]]:
 def to_json(board: Board) -> str:
     """The whole board, keys sorted."""
     content = asdict(board) | {
+        "metrics": {name: card.model_dump() for name, card in board.metrics.items()},
         "groups": [asdict(group) for group in board.groups.values()],
         "standings": {
             str(budget): [asdict(standing) for standing in standings]
@@ -246,6 +280,7 @@ def _tex(text: str) -> str:
         ("&", r"\&"),
         ("#", r"\#"),
         ("–", "--"),
+        ("†", r"$\dagger$"),
         ("↑", r"$\uparrow$"),
         ("↓", r"$\downarrow$"),
     ):

@@ -104,7 +104,7 @@ def coefficient_error(outcome: Outcome) -> float:
 
 @metric("false_discovery_rate", family="recovery", higher_is_better=False, needs_truth=True, best=0)
 def false_discovery_rate(outcome: Outcome) -> float:
-    """Share of all reported subsets whose true coefficient is zero; 0 if none is reported.
+    """Share of all reported subsets that are not among the true ones; 0 if none is reported.
 
     The false-discovery proportion of Benjamini & Hochberg (1995, section 2.1), whose value for
     no discovery is 0 by definition; its mean over instances estimates the rate.
