@@ -225,4 +225,4 @@ def _failure(error: BaseException, phase: str) -> dict[str, Any]:
         f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)
     ]
-    return {"status": "error", "reason": reason, "traceback": "\n".join(frames)}
+    return {"status": "error", "reason": reason, "traceback": without_folders("\n".join(frames))}

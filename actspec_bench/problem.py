@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from actspec_bench.errors import NotApplicable
 from actspec_bench.meter import DEFAULT_BUDGET, Meter
 from actspec_bench.seeds import seed_from
 
@@ -41,10 +41,17 @@ class _MeteredBackward(torch.autograd.Function):
         return output.view_as(output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():
+            raise NotApplicable("second derivatives cannot be metered: leave out create_graph")
         ctx.meter.spend(gradients[0].shape[0], "backward")
         return gradients[0], None
+
+
+def check_units(n: object) -> None:
+    """Raise ValueError unless ``n`` is a number of units."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,8 +97,7 @@ class Source:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
-            raise ValueError(f"n must be a whole number of units, at least 1, not {self.n!r}")
+        check_units(self.n)
         if self.readout not in get_args(Readout):
             raise ValueError(f"readout must be 'margin' or 'decision', not {self.readout!r}")
         for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):

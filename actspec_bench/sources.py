@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
-from actspec_bench.problem import Problem, Readout, Sampler, Source
+from actspec_bench.problem import Problem, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,8 +28,7 @@ FOREGROUND_ROWS = 32
 
 def uniform_patterns(n: int) -> Sampler:
     """Sampler of the uniform distribution on {-1, +1}^n."""
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
+    check_units(n)
 
     def sample(k: int, generator: torch.Generator) -> Tensor:
         return torch.randint(0, 2, (k, n), generator=generator).float() * 2 - 1

@@ -131,7 +131,7 @@ class Store:
 
     def _restore(self, results: Results) -> None:
         """Fill a new store with published results, so that a run adds to them."""
-        cells = [
+        cells: list[tuple[str, str, str | None, str | None]] = [
             (r.cell, canonical_json(_planned(r)), digest(r.sources), _to_json(r))
             for r in results.records
         ]

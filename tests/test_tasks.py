@@ -214,7 +214,7 @@ def test_weights_are_cached_by_everything_they_depend_on(tmp_path, monkeypatch) 
 def test_the_digits_network_s_key_holds_its_data_and_recipe(monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(
-        _digits, "cached_weights", lambda name, train, **key: seen.append(key) or _digits._train(0)
+        _digits, "cached_weights", lambda *_, **key: seen.append(key) or _digits._train(0)
     )
     _digits.trained_network(3)
     assert seen[0]["seed"] == 3

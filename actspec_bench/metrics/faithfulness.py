@@ -192,7 +192,7 @@ def joint_share(outcome: Outcome) -> float:
     whole, alone, variance = (sum(column) for column in zip(*parts, strict=True))
     if not whole > JOINT_MINIMUM_T * variance**0.5:
         raise Undefined("the joint effect of the reported subsets cannot be told from zero")
-    return alone / whole
+    return float(alone / whole)
 
 
 def _joint_effect(
