@@ -38,8 +38,9 @@ def preload() -> list[str]:
 def main(connection: Connection, job: Job) -> None:
     """Run one cell and send ``("phase", name)`` as it goes and ``("done", fields)`` at last.
 
-    The process leads a group of its own, prints into a file, computes on one thread, and ends
-    when the other end of ``connection`` closes, however that came about.
+    The process leads a group of its own, prints into a file, computes on one thread, and waits
+    at last to be ended: by the parent, or when the other end of ``connection`` closes, however
+    that came about.
     """
     if hasattr(os, "setsid"):
         os.setsid()
@@ -58,6 +59,8 @@ def main(connection: Connection, job: Job) -> None:
             output.seek(max(0, size - OUTPUT_BYTES))
             fields["output"] = without_folders(output.read().decode(errors="replace"))
         connection.send(("done", fields))
+        # The parent ends this process while it can still find all that the cell has started.
+        threading.Event().wait()
 
 
 def _execute(connection: Connection, job: Job) -> dict[str, Any]:

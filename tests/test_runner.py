@@ -100,6 +100,16 @@ def test_a_failure_keeps_its_traceback_and_last_words_but_no_folder(
     assert str(PLUGIN.parent) not in (misbehaved[0] / "records.jsonl").read_text()
 
 
+def test_what_a_cell_started_ends_with_it(misbehaved: tuple[Path, int, str]) -> None:
+    import psutil
+
+    record = by_method(misbehaved[0])["leaves-a-process"]
+    assert record.status == "ok"
+    with contextlib.suppress(psutil.NoSuchProcess):
+        left = psutil.Process(record.info["pid"])
+        assert left.status() == psutil.STATUS_ZOMBIE or "1234.5" not in left.cmdline()
+
+
 def test_a_refused_row_was_never_counted(misbehaved: tuple[Path, int, str]) -> None:
     record = by_method(misbehaved[0])["overspends-and-carries-on"]
     assert record.scores["queries"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 
@@ -144,6 +145,13 @@ def overspends_and_carries_on(problem):
         problem.value(problem.sample(problem.remaining + 1))
     except BudgetExceeded:
         return good(problem)
+
+
+@register
+def leaves_a_process(problem):
+    """Starts a process in a session of its own and returns."""
+    child = subprocess.Popen(["sleep", "1234.5"], start_new_session=True)
+    return Attribution.from_units([1.0, 0, 0, 0], info={"pid": child.pid})
 
 
 @register
