@@ -81,8 +81,9 @@ def _registers(function: Callable[..., object], file: Path) -> bool:
 @cache
 def load_entry_points() -> None:
     """Import what installed packages declare; one that fails is warned of and left out."""
+    declared = entry_points()
     for group in ENTRY_POINT_GROUPS:
-        for point in entry_points(group=group):
+        for point in declared.select(group=group):
             try:
                 point.load()
             except (Exception, SystemExit) as error:

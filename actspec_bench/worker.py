@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from actspec_bench.errors import UsageError
-from actspec_bench.registry import methods, tasks
+from actspec_bench.registry import methods, metrics, tasks
 
 if TYPE_CHECKING:
     from actspec_bench.records import Cell
@@ -30,9 +30,12 @@ class Job:
 
 
 def preload() -> list[str]:
-    """Modules that the fork server imports once: the harness's and those that cards name."""
-    declared = {name for kind in (tasks, methods) for entry in kind for name in entry.card.imports}
-    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(declared)]
+    """Modules that the fork server imports once: the harness's, and those that cards name."""
+    entries = [entry for kind in (tasks, methods, metrics) for entry in kind]
+    own = {entry.function.__module__ for entry in entries}
+    named = {name for entry in entries for name in getattr(entry.card, "imports", ())}
+    built_in = {name for name in own if name.startswith("actspec_bench.")}
+    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(built_in | named)]
 
 
 def main(connection: Connection, job: Job) -> None:
