@@ -93,6 +93,13 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
         store.plan(cells, {entry.name: entry.card for entry in metrics})
         before = {stored.id: stored for stored in store.stored()}
         due = [cell for cell in cells if not _valid(before[cell.id], digests[cell.id], settings)]
+        store.mark_outdated(
+            [
+                cell.id
+                for cell in due
+                if before[cell.id].status and before[cell.id].sources_digest != digests[cell.id]
+            ]
+        )
         _tell_what_is_there(store, before, cells, sources, len(due), console)
         interrupted = False
         ran = 0

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS cells (
     id TEXT PRIMARY KEY,
     planned TEXT NOT NULL,   -- JSON: what the cell is, for boards while it has no record
     sources TEXT,            -- digest of the code that made the record
-    stale INTEGER NOT NULL DEFAULT 0,  -- made by another version of its task or method
+    stale INTEGER NOT NULL DEFAULT 0,  -- 1: another version's, off the board; 2: to be made again
     record TEXT              -- JSON of the record, NULL until the cell has finished
 );
 """
@@ -179,12 +179,14 @@ class Store:
     def plan(self, cells: list[Cell], metrics: dict[str, MetricCard]) -> None:
         """Note that ``cells`` are planned, to be scored by ``metrics``.
 
-        Cells that are there already stay as they are.
+        Records that are there already stay, and count again if they had been set aside.
         """
         rows = [(cell.id, canonical_json(_planned(cell))) for cell in cells]
         with self._writing():
             self.db.executemany(
-                "INSERT INTO cells (id, planned) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", rows
+                "INSERT INTO cells (id, planned) VALUES (?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET stale = 0",
+                rows,
             )
         self._note_metrics(metrics)
 
@@ -203,7 +205,8 @@ class Store:
     def stored(self) -> list[Stored]:
         """Return what is needed of every cell to tell whether it is done and still valid."""
         query = (
-            "SELECT id, planned, sources, json_extract(record, '$.status'), "
+            "SELECT id, planned, sources, "
+            "CASE stale WHEN 2 THEN NULL ELSE json_extract(record, '$.status') END, "
             "json_extract(record, '$.metric_errors'), json_extract(record, '$.sources') FROM cells"
         )
         with self._reading():
@@ -224,6 +227,11 @@ class Store:
         with self._writing():
             self.db.executemany("UPDATE cells SET stale = 1 WHERE id = ?", [(i,) for i in ids])
 
+    def mark_outdated(self, ids: list[str]) -> None:
+        """Count these cells as pending: older code made their records."""
+        with self._writing():
+            self.db.executemany("UPDATE cells SET stale = 2 WHERE id = ?", [(i,) for i in ids])
+
     def put(self, record: Record, sources: str) -> None:
         """Store the record of a finished cell, in one transaction."""
         with self._writing():
@@ -235,7 +243,9 @@ class Store:
     def export(self) -> Path:
         """Write records.jsonl, sorted, in one step, and return its path."""
         with self._reading():
-            rows = self.db.execute("SELECT planned, record FROM cells WHERE stale = 0").fetchall()
+            rows = self.db.execute(
+                "SELECT planned, CASE stale WHEN 0 THEN record END FROM cells WHERE stale != 1"
+            ).fetchall()
         pending = [json.loads(planned) for planned, record in rows if record is None]
         pending.sort(key=canonical_json)
         records = sorted((json.loads(record) for _, record in rows if record), key=_sort_key)

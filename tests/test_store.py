@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from actspec_bench.plan import Suite, plan_cells
+from actspec_bench.records import Cell, Record
+from actspec_bench.registry import metrics
+from actspec_bench.session import _record
+from actspec_bench.store import Store, read_results
+
+CARDS = {entry.name: entry.card for entry in metrics}
+
+
+def cells() -> list[Cell]:
+    return plan_cells(Suite("s", "", ("planted-nothing",), ("constant",), (100,), instances=2))
+
+
+def record(cell: Cell) -> Record:
+    return _record(cell, {"status": "ok"}, {"task": "t", "method": "m", "metrics": "x"})
+
+
+def counts(store: Store) -> tuple[int, int]:
+    store.export()
+    results = read_results(store.folder)
+    return len(results.records), len(results.pending)
+
+
+def test_cells_are_pending_until_they_have_a_record_and_again_when_outdated(tmp_path: Path) -> None:
+    first, second = cells()
+    with Store.open(tmp_path) as store:
+        store.plan([first, second], CARDS)
+        assert counts(store) == (0, 2)
+        store.put(record(first), "digest")
+        assert counts(store) == (1, 1)
+        store.mark_outdated([first.id])
+        assert counts(store) == (0, 2)
+        assert {stored.status for stored in store.stored()} == {None}
+        store.put(record(first), "newer")
+        assert counts(store) == (1, 1)
+
+
+def test_a_stale_cell_leaves_the_board_and_comes_back_when_it_is_planned_again(
+    tmp_path: Path,
+) -> None:
+    first, second = cells()
+    with Store.open(tmp_path) as store:
+        store.plan([first, second], CARDS)
+        store.put(record(first), "digest")
+        store.mark_stale([first.id, second.id])
+        assert counts(store) == (0, 0)
+        store.plan([first], CARDS)
+        assert counts(store) == (1, 0)
+
+
+def test_a_write_that_is_cut_off_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    first, _ = cells()
+    with Store.open(tmp_path) as store:
+        store.plan([first], CARDS)
+        try:
+            with store._writing():
+                store.db.execute("DELETE FROM cells")
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        assert counts(store) == (0, 1)
