@@ -90,9 +90,9 @@ class Store:
         try:
             if fresh:
                 store._set_aside()
-            published = None if store._file.exists() else store._published()
             store._connect()
-            if published is not None:
+            # An empty store is new, or its import was cut off: either way it takes the export in.
+            if store._is_empty() and (published := store._published()) is not None:
                 store._restore(published)
             yield store
         finally:
@@ -124,6 +124,10 @@ class Store:
         aside.mkdir()
         for file in old:
             file.replace(aside / file.name)
+
+    def _is_empty(self) -> bool:
+        with self._reading():
+            return self.db.execute("SELECT 1 FROM cells LIMIT 1").fetchone() is None
 
     def _published(self) -> Results | None:
         """Return what records.jsonl holds, for a folder that came without its store."""

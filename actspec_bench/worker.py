@@ -33,8 +33,13 @@ def preload() -> list[str]:
     """Modules that the fork server imports once: the harness's, and those that cards name."""
     entries = [entry for kind in (tasks, methods, metrics) for entry in kind]
     own = {entry.function.__module__ for entry in entries}
-    named = {name for entry in entries for name in getattr(entry.card, "imports", ())}
     built_in = {name for name in own if name.startswith("actspec_bench.")}
+    named = {
+        name
+        for entry in entries
+        if entry.function.__module__ in built_in
+        for name in getattr(entry.card, "imports", ())
+    }
     return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(built_in | named)]
 
 

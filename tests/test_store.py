@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from actspec_bench.errors import StoreError
 from actspec_bench.plan import Suite, plan_cells
 from actspec_bench.records import Cell, Record
 from actspec_bench.registry import metrics
@@ -63,3 +66,22 @@ def test_a_write_that_is_cut_off_leaves_the_store_as_it_was(tmp_path: Path) -> N
         except KeyboardInterrupt:
             pass
         assert counts(store) == (0, 1)
+
+
+def test_an_import_that_fails_loses_nothing_however_often_it_is_tried(tmp_path: Path) -> None:
+    first, second = cells()
+    with Store.open(tmp_path) as store:
+        store.plan([first, second], CARDS)
+        store.put(record(first), "digest")
+        file = store.export()
+    (tmp_path / "records.db").unlink()
+    lines = file.read_text().splitlines()
+    doubled = [lines[0].replace('"records":1', '"records":2'), lines[1], lines[1]]
+    file.write_text("\n".join(doubled) + "\n")
+    for _ in range(2):
+        with pytest.raises(StoreError), Store.open(tmp_path):
+            pass
+        assert file.read_text().splitlines() == doubled
+    file.write_text("\n".join(lines) + "\n")
+    with Store.open(tmp_path) as store:
+        assert counts(store) == (1, 1)
