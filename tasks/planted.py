@@ -125,7 +125,7 @@ def planted_parity(
     main_metric="false_discovery_rate",
     imports=("actspec_bench.tasks._parities",),
     chance="1: whatever is reported is false",
-    ceiling="0, by reporting nothing, as a gradient does that noise does not reach",
+    ceiling="0, by reporting nothing",
     citation="Benjamini & Hochberg 1995, section 2.1",
 )
 def planted_nothing(
