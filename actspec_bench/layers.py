@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench.errors import nearest
-from actspec_bench.problem import Problem, Readout, Source
-from actspec_bench.sources import FOREGROUND_ROWS, empirical
+from actspec_bench.problem import Problem, Readout
+from actspec_bench.sources import FOREGROUND_ROWS, interchange
 
 __all__ = ["from_module"]
 
@@ -69,18 +69,13 @@ def from_module(
         through = margin(activations[probe])
     if not torch.allclose(direct, through, rtol=1e-3, atol=1e-4):
         notes = ("the layer is bypassed: the carrier input is fixed to the first input",)
-    n = activations.shape[1]
     explained = inputs[:FOREGROUND_ROWS] if foreground is None else foreground
-    source = Source(
-        kind="interchange",
-        n=n,
-        margin=margin,
-        sampler=empirical(activations),
-        heldout=None if heldout is None else empirical(_capture(model, module, heldout)[0]),
+    source = interchange(
+        margin,
+        activations,
         readout=readout,
         foreground=_capture(model, module, explained)[0],
-        baseline=activations.mean(0),
-        threshold=torch.zeros(n),
+        heldout=None if heldout is None else _capture(model, module, heldout)[0],
         layout=tuple(shape) if len(shape) > 1 else None,
         notes=notes,
     )

@@ -19,6 +19,7 @@ __all__ = [
     "empirical",
     "from_function",
     "from_samples",
+    "interchange",
     "masked",
     "uniform_patterns",
 ]
@@ -147,4 +148,37 @@ def masked(
         threshold=torch.zeros(n),
         layout=layout,
         unit_names=unit_names,
+    )
+
+
+def interchange(
+    function: Callable[[Tensor], Tensor],
+    activations: Float[Tensor, "rows n"],
+    *,
+    readout: Readout,
+    foreground: Float[Tensor, "explained n"],
+    heldout: Float[Tensor, "heldout n"] | None = None,
+    layout: tuple[int, ...] | None = None,
+    unit_names: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Source:
+    """Source of a layer's real activations over a data set; D draws whole rows of them.
+
+    ``function`` maps (B, n) activations to margins. The baseline is the rows' mean, and a unit
+    is on where it exceeds zero. Scores use the rows ``heldout``, which methods never see.
+    """
+    n = activations.shape[1]
+    return Source(
+        kind="interchange",
+        n=n,
+        margin=function,
+        sampler=empirical(activations),
+        heldout=None if heldout is None else empirical(heldout),
+        readout=readout,
+        foreground=foreground,
+        baseline=activations.mean(0),
+        threshold=torch.zeros(n),
+        layout=layout,
+        unit_names=unit_names,
+        notes=notes,
     )
