@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from actspec_bench.errors import nearest
 from actspec_bench.problem import Problem, Readout
+from actspec_bench.readouts import class_margin
 from actspec_bench.sources import FOREGROUND_ROWS, interchange
 
 __all__ = ["from_module"]
@@ -107,8 +108,7 @@ def _margin_of(target: int | Callable[[Tensor], Tensor]) -> Callable[[Tensor], T
                 f"target {target} is not a class of an output of shape {tuple(output.shape)}; "
                 "give a function from the output to (rows,) margins"
             )
-        rivals = torch.cat([output[:, :target], output[:, target + 1 :]], dim=1)
-        return output[:, target] - rivals.amax(1)
+        return class_margin(output, target)
 
     return margin
 

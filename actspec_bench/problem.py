@@ -12,6 +12,7 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.meter import DEFAULT_BUDGET, Meter
+from actspec_bench.readouts import decision
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class Problem:
         margin = torch.cat(parts) if parts else torch.empty(0)
         if self.readout == "margin":
             return margin
-        return torch.where(margin >= 0, 1.0, -1.0)
+        return decision(margin)
 
     def margin(self, x: Rows) -> Values:
         """Evaluate the margin, (B, n) -> (B,), differentiably; same errors as `value`."""

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from actspec_bench.tasks._enumeration import enumeration
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._patches import Patches, patch_problem, searched
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 
 from actspec_bench.instance import Instance
-from actspec_bench.layers import from_module
 from actspec_bench.networks import cached_weights
-from actspec_bench.problem import Problem, Readout
-from actspec_bench.sources import FOREGROUND_ROWS, masked
-from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
-from actspec_bench.truth import Truth
+from actspec_bench.problem import Readout
 
 WIDTHS = (64, 64, 32, 10)
 EPOCHS = 40
@@ -28,8 +27,7 @@ BATCH = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-4
 TEST_SHARE = 0.25
-PATCH = 2
-SMALLEST_CHANGE = 0.1
+PATCHES = Patches(side=8, blocks=4)
 
 
 @cache
@@ -86,22 +84,18 @@ def trained_network(seed: int) -> tuple[nn.Sequential, float]:
     return model, float((model(test_x).argmax(1) == test_y).float().mean())
 
 
-def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
-    """Build a digits-hidden instance."""
+def bottleneck(seed: int) -> tuple[Bottleneck, float]:
+    """First hidden layer over the training digits, and the network's test accuracy."""
     model, accuracy = trained_network(seed)
     train_x, _, test_x, _ = _data()
+    return Bottleneck(model[0](train_x), model[0](test_x), model[1], model[2:]), accuracy
+
+
+def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
+    """Build a digits-hidden instance."""
+    layer, accuracy = bottleneck(seed)
     target = seed % WIDTHS[-1] if target is None else target
-    is_target = model(train_x).argmax(1) == target
-    half = FOREGROUND_ROWS // 2
-    problem = from_module(
-        model,
-        layer="1",
-        inputs=train_x,
-        heldout=test_x,
-        foreground=torch.cat([train_x[is_target][:half], train_x[~is_target][:half]]),
-        target=target,
-        readout=readout,
-    )
+    problem = hidden_units(layer, readout=readout, target=target)
     return Instance(problem, None, {"test_accuracy": accuracy, "target": target})
 
 
@@ -109,43 +103,9 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
     """Build a digits-patches instance."""
     model, accuracy = trained_network(seed)
     _, _, test_x, test_y = _data()
-    right = torch.nonzero(model(test_x).argmax(1) == test_y)[:, 0]
-    order = torch.randperm(len(right), generator=torch.Generator().manual_seed(seed))
-    side = round(WIDTHS[0] ** 0.5)
-    blocks = side // PATCH
-    patch_of_pixel = (
-        (torch.arange(blocks).reshape(blocks, 1) * blocks + torch.arange(blocks))
-        .repeat_interleave(PATCH, 0)
-        .repeat_interleave(PATCH, 1)
-        .reshape(-1)
+    image, label, margins = searched(model, test_x, test_y, PATCHES, seed)
+    found = enumeration(margins, readout=readout, subsets=subsets)
+    problem = patch_problem(model, image, label, PATCHES, readout=readout)
+    return Instance(
+        problem, found.truth, {"test_accuracy": accuracy, "digit": label, **found.facts}
     )
-    n = blocks * blocks
-    everything = all_patterns(n)
-    for position in right[order].tolist():
-        image, label = test_x[position], int(test_y[position])
-
-        def margin(x: Tensor, image: Tensor = image, label: int = label) -> Tensor:
-            shown = (x[:, patch_of_pixel] + 1) / 2 * image
-            logits: Tensor = model(shown)
-            rivals = torch.cat([logits[:, :label], logits[:, label + 1 :]], dim=1)
-            return logits[:, label] - rivals.amax(1)
-
-        names = tuple(f"row {i // blocks}, column {i % blocks}" for i in range(n))
-        problem = Problem(
-            masked(margin, n, readout=readout, layout=(blocks, blocks), unit_names=names)
-        )
-        margins = torch.cat([margin(part) for part in torch.split(everything, 8192)])
-        changed = float((margins < 0).float().mean())
-        if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE:
-            break
-    else:
-        raise RuntimeError("no test digit's decision changes in a tenth of the patterns")
-    values = margins if readout == "margin" else torch.where(margins >= 0, 1.0, -1.0)
-    spectrum = walsh_hadamard(values)
-    facts = {
-        "test_accuracy": accuracy,
-        "digit": label,
-        "decision_changes": changed,
-        "energy_by_order": energy_by_order(spectrum).tolist(),
-    }
-    return Instance(problem, Truth.from_coefficients(spectrum.numpy(), subsets=subsets), facts)

@@ -1,0 +1,67 @@
+"""Margin of n parts -> exact truth: all 2^n patterns, transformed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from actspec_bench.readouts import decision
+from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.truth import Truth
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from actspec_bench.problem import Readout
+
+SMALLEST_CHANGE = 0.1
+CHUNK_ROWS = 4096
+
+
+def enumerated_margins(
+    margin: Callable[[Tensor], Tensor], n: int
+) -> Float[Tensor, " patterns"] | None:
+    """Margins of all 2^n patterns, or None if hardly any of them changes the decision.
+
+    An input is taken only if its decision changes in at least a tenth of the patterns (and stays
+    in at least a tenth): otherwise the decision is nearly constant, and its spectrum tells
+    little.
+    """
+    with torch.no_grad():
+        margins = torch.cat([margin(part) for part in torch.split(all_patterns(n), CHUNK_ROWS)])
+    changed = float((margins < 0).float().mean())
+    return margins if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE else None
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """The exact spectrum of an enumerated function, as truth and as facts for the record."""
+
+    truth: Truth
+    facts: dict[str, Any]
+
+
+def enumeration(
+    margins: Float[Tensor, " patterns"], *, readout: Readout, subsets: int
+) -> Enumeration:
+    """Truth of the ``subsets`` largest coefficients, and the energy by order.
+
+    Energies are shares of the variance at order 1, 2, ..., n, of the margin and of the decision.
+    """
+    margin, sign = walsh_hadamard(margins), walsh_hadamard(decision(margins))
+    chosen = margin if readout == "margin" else sign
+    facts = {
+        "decision_changes": float((margins < 0).float().mean()),
+        "energy_by_order_margin": energy_shares(margin),
+        "energy_by_order_decision": energy_shares(sign),
+    }
+    return Enumeration(Truth.from_coefficients(chosen.numpy(), subsets=subsets), facts)
+
+
+def energy_shares(coefficients: Float[Tensor, " patterns"]) -> list[float]:
+    """Energy by order, to six decimals."""
+    return [round(share, 6) for share in energy_by_order(coefficients).tolist()]

@@ -1,0 +1,67 @@
+"""Layer that everything after it depends on -> interchange problem of its units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from actspec_bench.problem import Problem
+from actspec_bench.readouts import class_margin
+from actspec_bench.sources import FOREGROUND_ROWS, interchange
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from actspec_bench.problem import Readout
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """A layer of a trained network on real data.
+
+    Attributes
+    ----------
+    before, heldout
+        (rows, units) what enters the layer's nonlinearity, on the data that methods see and on
+        the data that scores use.
+    activate
+        The nonlinearity, unit by unit.
+    read
+        Activations -> logits (rows, classes): all of the network that follows.
+    """
+
+    before: Float[Tensor, "rows units"]
+    heldout: Float[Tensor, "heldout units"]
+    activate: Callable[[Tensor], Tensor]
+    read: Callable[[Tensor], Tensor]
+
+
+def hidden_units(
+    layer: Bottleneck, *, readout: Readout, target: int, against: int | None = None
+) -> Problem:
+    """Problem of one class against the rest, or against one other, over a layer's activations.
+
+    The rows to explain are the first 16 that the network takes for the class and the first 16
+    that it does not.
+    """
+    activations = layer.activate(layer.before)
+
+    def margin(x: Tensor) -> Tensor:
+        return class_margin(layer.read(x), target, against)
+
+    with torch.no_grad():
+        is_target = margin(activations) >= 0
+    half = FOREGROUND_ROWS // 2
+    return Problem(
+        interchange(
+            margin,
+            activations,
+            readout=readout,
+            foreground=torch.cat([activations[is_target][:half], activations[~is_target][:half]]),
+            heldout=layer.activate(layer.heldout),
+        )
+    )
