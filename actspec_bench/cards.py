@@ -33,6 +33,9 @@ class TaskCard(Card):
     chance: str = Field(default="", description="what a random attribution gets")
     ceiling: str = Field(default="", description="what a perfect attribution gets")
     data: str = Field(default="none needed", description="data set and where it comes from")
+    needs: tuple[str, ...] = Field(
+        default=(), description="data sets, as `data list` calls them, that must be there"
+    )
     licence: str = Field(default="", description="terms of the data")
     cost: Literal["small", "medium", "large"] = "small"
     imports: tuple[str, ...] = IMPORTS

@@ -1,12 +1,14 @@
-"""Training recipe -> trained weights: a cache keyed by everything the weights depend on."""
+"""Recipe -> tensors, such as trained weights: a cache keyed by everything they depend on."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +17,44 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from actspec_bench.seeds import digest
 
-__all__ = ["cached_weights", "one_thread"]
+__all__ = ["cached_tensors", "one_thread", "recipe_digest", "weights_digest"]
 
 
-def cached_weights(
-    name: str, train: Callable[[], dict[str, Tensor]], **depends_on: Any
+@cache
+def recipe_digest(*files: str) -> str:
+    """SHA-256 of source files, for a key: a changed recipe is run anew."""
+    sha = hashlib.sha256()
+    for file in files:
+        sha.update(Path(file).read_bytes())
+    return sha.hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of a network's weights and buffers, for the key of what is computed from them."""
+    sha = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        sha.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def cached_tensors(
+    name: str, make: Callable[[], dict[str, Tensor]], **depends_on: Any
 ) -> dict[str, Tensor]:
-    """Return the weights that ``train`` makes, from the cache if it was run before.
+    """Return the tensors that ``make`` makes, from the cache if it was run before.
 
     Parameters
     ----------
     name
         First part of the file's name.
-    train
-        Deterministic training run; called with one thread, under a lock that other processes
-        wait for.
+    make
+        Deterministic, such as a training run; called with one thread, under a lock that other
+        processes wait for.
     **depends_on
-        Everything the weights depend on, as JSON: data digest, sizes, seed, source hash. The
+        Everything the tensors depend on, as JSON: data digest, sizes, seed, source hash. The
         version of torch is added here.
 
     Notes
@@ -63,11 +82,11 @@ def cached_weights(
             except (SafetensorError, OSError) as error:
                 warnings.warn(f"{file.name} is damaged and is made again: {error}", stacklevel=2)
         with one_thread():
-            weights = {k: v.detach().contiguous() for k, v in train().items()}
+            made = {k: v.detach().contiguous() for k, v in make().items()}
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            save_file(weights, Path(scratch) / file.name)
+            save_file(made, Path(scratch) / file.name)
             (Path(scratch) / file.name).replace(file)
-        return weights
+        return made
 
 
 @contextlib.contextmanager

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
-from actspec_bench.tasks._enumeration import enumeration
+from actspec_bench.tasks import _training
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._patches import Patches, patch_problem, searched
+from actspec_bench.tasks._patches import Patches, patch_instance
+from actspec_bench.tasks._training import fit, initialise
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
-from torch.nn import functional
 
 from actspec_bench.instance import Instance
-from actspec_bench.networks import cached_weights
+from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problem import Readout
 
 WIDTHS = (64, 64, 32, 10)
@@ -28,6 +28,7 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-4
 TEST_SHARE = 0.25
 PATCHES = Patches(side=8, blocks=4)
+_RECIPE = recipe_digest(__file__, _training.__file__)
 
 
 @cache
@@ -56,19 +57,9 @@ def _train(seed: int) -> dict[str, Tensor]:
     x, y, _, _ = _data()
     generator = torch.Generator().manual_seed(seed)
     model = _network()
-    for parameter in model.parameters():
-        fan_in = parameter.shape[-1] if parameter.ndim > 1 else None
-        if fan_in is None:
-            nn.init.zeros_(parameter)
-        else:
-            nn.init.normal_(parameter, std=(2 / fan_in) ** 0.5, generator=generator)
+    initialise(model, generator)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(x), generator=generator), BATCH):
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(model(x[rows]), y[rows])
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+    fit(model, x, y, optimizer=optimizer, epochs=EPOCHS, batch=BATCH, generator=generator)
     return model.state_dict()
 
 
@@ -76,8 +67,13 @@ def trained_network(seed: int) -> tuple[nn.Sequential, float]:
     """Return the network of ``seed`` and its share of test digits classified right."""
     x, y, test_x, test_y = _data()
     data = hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    weights = cached_weights("digits", lambda: _train(seed), seed=seed, data=data, recipe=recipe)
+    weights = cached_tensors(
+        "digits",
+        lambda: _train(seed),
+        seed=seed,
+        data=data,
+        recipe=_RECIPE,
+    )
     model = _network()
     model.load_state_dict(weights)
     model.requires_grad_(False).eval()
@@ -103,9 +99,14 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
     """Build a digits-patches instance."""
     model, accuracy = trained_network(seed)
     _, _, test_x, test_y = _data()
-    image, label, margins = searched(model, test_x, test_y, PATCHES, seed)
-    found = enumeration(margins, readout=readout, subsets=subsets)
-    problem = patch_problem(model, image, label, PATCHES, readout=readout)
-    return Instance(
-        problem, found.truth, {"test_accuracy": accuracy, "digit": label, **found.facts}
+    instance = patch_instance(
+        "digits-patches",
+        model,
+        test_x,
+        test_y,
+        PATCHES,
+        seed=seed,
+        readout=readout,
+        subsets=subsets,
     )
+    return replace(instance, facts={"test_accuracy": accuracy, **instance.facts})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.readouts import decision
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.truth import Truth
@@ -35,6 +36,41 @@ def enumerated_margins(
         margins = torch.cat([margin(part) for part in torch.split(all_patterns(n), CHUNK_ROWS)])
     changed = float((margins < 0).float().mean())
     return margins if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE else None
+
+
+def searched(
+    name: str,
+    inputs: Callable[[], Sequence[int]],
+    margin_of: Callable[[int], Callable[[Tensor], Tensor]],
+    n: int,
+    **depends_on: Any,
+) -> tuple[int, Float[Tensor, " patterns"]]:
+    """First of the inputs whose decision changes often enough, and its margins; from the cache.
+
+    Parameters
+    ----------
+    name, depends_on
+        The cache's key: everything that the margins depend on (see `networks.cached_tensors`).
+    inputs
+        Makes the inputs, in the order in which they are tried.
+    margin_of
+        Input -> its margin as a function of (B, n) patterns.
+
+    Raises
+    ------
+    RuntimeError
+        None of the inputs serves.
+    """
+
+    def search() -> dict[str, Tensor]:
+        for position in inputs():
+            margins = enumerated_margins(margin_of(position), n)
+            if margins is not None:
+                return {"position": torch.tensor(position), "margins": margins}
+        raise RuntimeError(f"{name}: no input's decision changes in a tenth of the patterns")
+
+    found = cached_tensors(name, search, search=recipe_digest(__file__), **depends_on)
+    return int(found["position"]), found["margins"]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,12 @@ class Bottleneck:
 
 
 def hidden_units(
-    layer: Bottleneck, *, readout: Readout, target: int, against: int | None = None
+    layer: Bottleneck,
+    *,
+    readout: Readout,
+    target: int,
+    against: int | None = None,
+    layout: tuple[int, ...] | None = None,
 ) -> Problem:
     """Problem of one class against the rest, or against one other, over a layer's activations.
 
@@ -63,5 +68,6 @@ def hidden_units(
             readout=readout,
             foreground=torch.cat([activations[is_target][:half], activations[~is_target][:half]]),
             heldout=layer.activate(layer.heldout),
+            layout=layout,
         )
     )

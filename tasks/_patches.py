@@ -1,4 +1,4 @@
-"""Image -> masked problem of its patches, and the search for an image worth explaining."""
+"""Image -> masked problem of its patches, with its spectrum."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from actspec_bench.tasks._enumeration import enumerated_margins
-from torch import Tensor
+from actspec_bench.tasks._enumeration import enumeration, searched
+from torch import Tensor, nn
 
+from actspec_bench.instance import Instance
+from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problem import Problem
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import masked
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from actspec_bench.problem import Readout
-
-    Classifier = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Patches:
         """Number of patches."""
         return self.blocks**2
 
+    def names(self) -> tuple[str, ...]:
+        """Where each patch is."""
+        return tuple(f"row {i // self.blocks}, column {i % self.blocks}" for i in range(self.count))
+
     def of_pixel(self) -> Tensor:
         """Patch of each pixel, row by row, shape (side * side,)."""
         line = torch.arange(self.side) * self.blocks // self.side
@@ -44,7 +48,7 @@ class Patches:
 
 
 def patch_margin(
-    model: Classifier, image: Float[Tensor, " pixels"], label: int, patches: Patches
+    model: nn.Module, image: Float[Tensor, " pixels"], label: int, patches: Patches
 ) -> Callable[[Tensor], Tensor]:
     """Margin of ``label`` with each patch between blank (-1) and its own ink (+1)."""
     of_pixel = patches.of_pixel()
@@ -56,45 +60,51 @@ def patch_margin(
     return margin
 
 
-def patch_problem(
-    model: Classifier,
-    image: Float[Tensor, " pixels"],
-    label: int,
-    patches: Patches,
-    *,
-    readout: Readout,
-) -> Problem:
-    """Masked problem of one image's patches."""
-    names = tuple(
-        f"row {i // patches.blocks}, column {i % patches.blocks}" for i in range(patches.count)
-    )
-    return Problem(
-        masked(
-            patch_margin(model, image, label, patches),
-            patches.count,
-            readout=readout,
-            layout=(patches.blocks, patches.blocks),
-            unit_names=names,
-        )
-    )
-
-
-def searched(
-    model: Classifier,
+def patch_instance(
+    name: str,
+    model: nn.Module,
     images: Float[Tensor, "images pixels"],
     labels: Tensor,
     patches: Patches,
+    *,
     seed: int,
-) -> tuple[Tensor, int, Float[Tensor, " patterns"]]:
-    """First image, in an order drawn from ``seed``, that serves; its label and all margins.
+    readout: Readout,
+    subsets: int,
+) -> Instance:
+    """Masked problem of one image, which the network gets right, and all its coefficients.
 
-    The network must be right about it, and its decision must change in a tenth of the patterns.
+    Images are tried in an order drawn from ``seed`` until one's decision changes in a tenth of
+    the patterns; the facts hold its label as ``digit``.
     """
+
+    def margin_of(position: int) -> Callable[[Tensor], Tensor]:
+        return patch_margin(model, images[position], int(labels[position]), patches)
+
+    position, margins = searched(
+        name,
+        lambda: in_random_order(model, images, labels, seed),
+        margin_of,
+        patches.count,
+        network=weights_digest(model),
+        seed=seed,
+        recipe=recipe_digest(__file__),
+    )
+    found = enumeration(margins, readout=readout, subsets=subsets)
+    problem = Problem(
+        masked(
+            margin_of(position),
+            patches.count,
+            readout=readout,
+            layout=(patches.blocks, patches.blocks),
+            unit_names=patches.names(),
+        )
+    )
+    return Instance(problem, found.truth, {"digit": int(labels[position]), **found.facts})
+
+
+def in_random_order(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> list[int]:
+    """Positions of the images that ``model`` gets right, shuffled by ``seed``."""
     right = torch.nonzero(model(images).argmax(1) == labels)[:, 0]
     order = torch.randperm(len(right), generator=torch.Generator().manual_seed(seed))
-    for position in right[order].tolist():
-        image, label = images[position], int(labels[position])
-        margins = enumerated_margins(patch_margin(model, image, label, patches), patches.count)
-        if margins is not None:
-            return image, label, margins
-    raise RuntimeError("no image's decision changes in a tenth of the patterns of its patches")
+    chosen: list[int] = right[order].tolist()
+    return chosen

@@ -204,17 +204,17 @@ def test_weights_are_cached_by_everything_they_depend_on(tmp_path, monkeypatch) 
         ({"seed": 0, "data": "b"}, 2.0),
         ({"seed": 1, "data": "a"}, 3.0),
     ):
-        assert networks.cached_weights("net", train, **depends_on)["w"][0] == expected
-    assert networks.cached_weights("other", train, seed=0, data="a")["w"][0] == 4.0
+        assert networks.cached_tensors("net", train, **depends_on)["w"][0] == expected
+    assert networks.cached_tensors("other", train, seed=0, data="a")["w"][0] == 4.0
     monkeypatch.setattr(networks.torch, "__version__", "9.9")
-    assert networks.cached_weights("net", train, seed=0, data="a")["w"][0] == 5.0
+    assert networks.cached_tensors("net", train, seed=0, data="a")["w"][0] == 5.0
     assert runs == [1] * 5
 
 
 def test_the_digits_network_s_key_holds_its_data_and_recipe(monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(
-        _digits, "cached_weights", lambda *_, **key: seen.append(key) or _digits._train(0)
+        _digits, "cached_tensors", lambda *_, **key: seen.append(key) or _digits._train(0)
     )
     _digits.trained_network(3)
     assert seen[0]["seed"] == 3
