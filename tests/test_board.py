@@ -13,7 +13,9 @@ from scipy import stats as scipy_stats
 
 from actspec_bench.board import check_board, render, write_board
 from actspec_bench.board.compare import compare
+from actspec_bench.board.facts import mean_facts
 from actspec_bench.board.stats import bootstrap_interval, ranks
+from actspec_bench.board.sweeps import Sweep, find_sweeps, scores_by_parameter
 from actspec_bench.board.table import make_board
 from actspec_bench.errors import UsageError
 from actspec_bench.records import Record
@@ -314,3 +316,58 @@ def test_compare_pairs_instances_and_names_a_winner_only_where_it_is_clear() -> 
     assert row[-1] == "–"
     with pytest.raises(UsageError, match="no records of 'c'"):
         compare(made, "a", "c")
+
+
+def swept(values: dict[str, dict[str, object]]) -> Results:
+    made = [
+        record(m, i, 0.5 + i / 10, task=task, task_parameters=parameters, cell=f"{task}{m}{i}")
+        for task, parameters in values.items()
+        for m in ("a", "b")
+        for i in range(5)
+    ]
+    return Results(made, [], CARDS)
+
+
+def test_a_sweep_is_three_variants_that_differ_in_one_number() -> None:
+    board = make_board(
+        swept(
+            {
+                "t[k=5]": {"k": 5, "readout": "margin"},
+                "t": {"k": 3, "readout": "margin"},
+                "t[k=1]": {"k": 1, "readout": "margin"},
+                "t[readout=decision]": {"k": 3, "readout": "decision"},
+                "t[k=2,readout=decision]": {"k": 2, "readout": "decision"},
+            }
+        )
+    )
+    (found,) = find_sweeps(board)
+    assert found == Sweep("planted-parity", "k", (1, 3, 5), ("t[k=1]", "t", "t[k=5]"))
+    picture = scores_by_parameter(board)
+    assert picture is not None
+    shown = set(re.findall(r">([^<>]+)</text>", picture))
+    assert {"a", "b", "k", "subset_f1 ↑"} <= shown
+    assert "sweeps.svg" in render(board)
+    assert "](sweeps.svg)" in render(board)["leaderboard.md"]
+
+
+def test_two_variants_are_no_sweep() -> None:
+    board = make_board(swept({"t": {"k": 1, "on": True}, "t[k=2]": {"k": 2, "on": True}}))
+    assert find_sweeps(board) == []
+    assert scores_by_parameter(board) is None
+    assert "sweeps.svg" not in render(board)
+
+
+def test_facts_are_means_over_instances_and_whole_numbers_are_names() -> None:
+    facts = [
+        {"accuracy": 0.5, "digit": 3, "energy": [0.5, 0.5]},
+        {"accuracy": 1.0, "digit": 4, "energy": [0.0, 1.0], "only": 2.0, "words": ["a"]},
+    ]
+    made = [record(m, i, 0.1, facts=f, cell=f"{m}{i}") for m in "ab" for i, f in enumerate(facts)]
+    made.append(record("c", 0, None, status="error", reason="no", facts={}))
+    assert mean_facts(made) == {
+        "planted-parity": {"accuracy": 0.75, "energy": [0.25, 0.75], "only": 2.0}
+    }
+    page = render(make_board(Results(made, [], CARDS)))
+    line = "Means over instances: accuracy 0.75; energy 0.25 / 0.75; only 2."
+    assert line in page["leaderboard.md"]
+    assert line in page["leaderboard.html"]

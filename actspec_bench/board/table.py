@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actspec_bench.board.facts import Fact, mean_facts
 from actspec_bench.board.stats import (
     LEAST_INSTANCES,
     bootstrap_interval,
@@ -108,6 +109,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What a task column stands for: a task's name and its resolved parameters."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Board:
     """Everything that the written boards show.
 
@@ -122,6 +131,10 @@ class Board:
         Cards of the metrics, as they were when the cells ran.
     machines
         Distinct machines, for times are comparable on one machine only.
+    variants
+        Task -> its name and resolved parameters.
+    facts
+        Task -> fact -> its mean over instances, element by element.
     """
 
     tasks: list[str]
@@ -134,6 +147,8 @@ class Board:
     versions: list[str] = field(default_factory=list)
     machines: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    variants: dict[str, Variant] = field(default_factory=dict)
+    facts: dict[str, dict[str, Fact]] = field(default_factory=dict)
 
 
 def make_board(results: Results) -> Board:
@@ -169,6 +184,8 @@ def make_board(results: Results) -> Board:
         versions=_distinct(_installation(r.provenance) for r in results.records),
         machines=_distinct(_machine(r.provenance) for r in results.records),
         notes={task: found for task, found in sorted(notes.items()) if found},
+        variants={r.task: Variant(r.task_name, r.task_parameters) for r in results.records},
+        facts=mean_facts(results.records),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from tabulate import tabulate
 
+from actspec_bench.board.facts import fact_text
 from actspec_bench.board.stats import LEAST_INSTANCES
 from actspec_bench.board.table import Board, Entry, Group, Standing
 from actspec_bench.cards import MetricCard
@@ -16,6 +17,7 @@ __all__ = [
     "coverage",
     "detail",
     "direction",
+    "facts_told",
     "instances_told",
     "mark",
     "named",
@@ -160,16 +162,17 @@ def instances_told(board: Board) -> str:
     return f"Instances a task: {' or '.join(map(str, board.instances))}."
 
 
-def to_markdown(board: Board, picture: str) -> str:
-    """Summary tables, the picture, every metric by task, and what did not finish."""
+def to_markdown(board: Board, pictures: dict[str, str]) -> str:
+    """Summary tables, pictures (file -> title), every metric by task, what did not finish."""
     parts = ["# Leaderboard", READING, instances_told(board)]
     for budget in reversed(board.budgets):
         header, rows = _summary(board, budget, "**{}**")
         parts += [f"## Budget {budget:,} rows", _pipe(rows, header)]
-    parts += [f"![Main metric against queries]({picture})"]
+    parts += [f"![{title}]({file})" for file, title in pictures.items()]
     for task in board.tasks:
         parts.append(f"## {task}")
         parts += [f"> {note}" for note in board.notes.get(task, [])]
+        parts += facts_told(board, task)
         for budget in reversed(board.budgets):
             header, rows = detail(board, task, budget)
             parts += [f"Budget {budget:,} rows", _pipe(rows, header)]
@@ -180,6 +183,15 @@ def to_markdown(board: Board, picture: str) -> str:
     if len(board.machines) > 1:
         parts.append("Times come from several machines and must not be compared.")
     return "\n\n".join(parts) + "\n"
+
+
+def facts_told(board: Board, task: str) -> list[str]:
+    """One line of a task's facts, if it has any."""
+    facts = board.facts.get(task, {})
+    if not facts:
+        return []
+    told = "; ".join(fact_text(name, fact) for name, fact in facts.items())
+    return [f"Means over instances: {told}."]
 
 
 def _pipe(rows: list[list[str]], header: list[str]) -> str:
