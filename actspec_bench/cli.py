@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 import click
 
 from actspec_bench import __version__
-from actspec_bench.errors import UsageError, nearest
+from actspec_bench.cli_data import data_command, data_dir_option
+from actspec_bench.cli_output import json_option, print_table
+from actspec_bench.errors import DataError, UsageError, nearest
 
 __all__ = ["main"]
 
@@ -27,7 +29,6 @@ plugin_option = click.option(
     metavar="FILE",
     help="Load tasks, methods, metrics of FILE.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class _Commands(click.Group):
@@ -107,6 +108,7 @@ def cli() -> None:
     help="Result folder  [default: results/SUITE, with --task results/custom].",
 )
 @plugin_option
+@data_dir_option(exists=True)
 @click.option("--dry-run", is_flag=True, help="Only list the cells.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option("--fresh", is_flag=True, help="Set old results aside and start over.")
@@ -122,6 +124,7 @@ def run(
     memory: float,
     out: Path | None,
     plugins: tuple[str, ...],
+    data_folder: Path | None,
     dry_run: bool,
     retry_failed: bool,
     fresh: bool,
@@ -140,7 +143,7 @@ def run(
         cells = plan_cells(suite)
         listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
         header = ["cell", "task", "instance", "method", "budget"]
-        _print_table(header, listed, as_json=as_json)
+        print_table(header, listed, as_json=as_json)
         if not as_json:
             click.echo(f"{len(cells)} cells")
         return
@@ -157,7 +160,11 @@ def run(
     )
     from rich.console import Console
 
-    _finish(run_suite(suite, settings, Console(stderr=True)), settings.out, as_json=as_json)
+    from actspec_bench.data.finding import using_data_dir
+
+    with using_data_dir(data_folder):
+        summary = run_suite(suite, settings, Console(stderr=True))
+    _finish(summary, settings.out, as_json=as_json)
 
 
 def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
@@ -305,16 +312,7 @@ def compare_command(folder: Path, method_a: str, method_b: str, as_json: bool) -
     rows = compare(read_results(folder), method_a, method_b)
     if not as_json:
         click.echo(f"A = {method_a}, B = {method_b}")
-    _print_table(COLUMNS, rows, as_json=as_json)
-
-
-def _print_table(header: list[str], rows: list[list[Any]], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
-        return
-    from tabulate import tabulate
-
-    click.echo(tabulate(rows, header, disable_numparse=True))
+    print_table(COLUMNS, rows, as_json=as_json)
 
 
 def _cards(kind: str) -> list[dict[str, Any]]:
@@ -340,6 +338,9 @@ def _load(plugins: tuple[str, ...]) -> None:
         load_file(plugin)
 
 
+cli.add_command(data_command)
+
+
 def _cores() -> int:
     import os
 
@@ -360,6 +361,9 @@ def main() -> NoReturn:
         message = " ".join(error.format_message().split())
     except UsageError as error:
         message = str(error)
+    except DataError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:

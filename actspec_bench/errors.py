@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BudgetExceeded", "NotApplicable", "StoreError", "Undefined", "UsageError", "nearest"]
+__all__ = [
+    "BudgetExceeded",
+    "DataError",
+    "Missing",
+    "NotApplicable",
+    "StoreError",
+    "Undefined",
+    "UsageError",
+    "nearest",
+]
 
 
 class UsageError(ValueError):
@@ -13,8 +22,26 @@ class StoreError(UsageError):
     """A result folder that cannot be read or written. One sentence with the remedy."""
 
 
+class DataError(Exception):
+    """A data set that cannot be fetched, or is another than its name says. Exit code 1."""
+
+
 class NotApplicable(Exception):
     """A method cannot serve this problem, or its data is absent: the cell is ``skipped``."""
+
+
+class Missing(NotApplicable):
+    """A data set or an optional package is not on this machine; the message is the remedy.
+
+    Attributes
+    ----------
+    lacks
+        Name of what is missing.
+    """
+
+    def __init__(self, message: str, *, lacks: str) -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class BudgetExceeded(Exception):

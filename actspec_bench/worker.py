@@ -6,10 +6,11 @@ import os
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from actspec_bench.data.finding import VARIABLE, data_dir
 from actspec_bench.errors import UsageError
 from actspec_bench.registry import methods, metrics, tasks
 
@@ -23,10 +24,14 @@ OUTPUT_BYTES = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is told: its cell, and the plug-in files to load first."""
+    """What a child is told: its cell, the plug-in files to load first, and where data lies.
+
+    The folder of data is told, since a fork server has the environment of its first start.
+    """
 
     cell: Cell
     plugins: tuple[str, ...]
+    data_dir: str = field(default_factory=lambda: str(data_dir().absolute()))
 
 
 def preload() -> list[str]:
@@ -78,6 +83,7 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     from actspec_bench.plugins import load_entry_points, load_file
 
     torch.set_num_threads(1)
+    os.environ[VARIABLE] = job.data_dir
     load_entry_points()
     try:
         for plugin in job.plugins:

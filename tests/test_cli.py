@@ -58,6 +58,9 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
         (["leaderboard", "x", "--format", "pdf"], "no format 'pdf'"),
         (["compare", "nowhere", "a", "b"], "no records.jsonl in nowhere"),
         (["compare", "x"], "Missing argument"),
+        (["data", "fetsh"], "data has no command 'fetsh'; did you mean 'fetch'"),
+        (["data", "fetch", "mnits"], "no data set 'mnits'; did you mean 'mnist'"),
+        (["run", "--data-dir", "nowhere"], "Directory 'nowhere' does not exist"),
     ],
 )
 def test_a_mistake_gets_one_line_and_nothing_is_written(

@@ -41,7 +41,7 @@ def test_the_commands_run_in_the_order_given(tmp_path: Path) -> None:
         (tmp_path / name).write_text(code)
     assert set(FILES) == {"my_method.py", "my_task.py"}
     lines = [*QUICK, *(line for line in COMMANDS if " compare " in line or " list" in line)]
-    assert len(lines) == 6
+    assert len(lines) == 7
     for line in lines:
         words = [sys.executable, *shlex.split(line)[1:]]
         done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
@@ -55,11 +55,13 @@ def test_every_command_in_the_readme_is_tested_or_the_main_job() -> None:
     elsewhere = {
         "python -m actspec_bench",
         "python -m actspec_bench show planted-parity",
+        "python -m actspec_bench data fetch",
+        "python -m actspec_bench data check",
         "python -m actspec_bench run --suite default --plugin my_method.py --out leaderboards/mine",
         "python -m actspec_bench leaderboard leaderboards/mine --check",
     }
     tested = {line.strip() for line in COMMANDS if line in QUICK or "compare" in line}
-    listed = {"python -m actspec_bench list"}
+    listed = {"python -m actspec_bench list", "python -m actspec_bench data list"}
     assert {line.strip() for line in COMMANDS} == tested | elsewhere | listed
 
 
