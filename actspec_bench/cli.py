@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from actspec_bench import __version__
+from actspec_bench.devices import DEVICES, resolve
 from actspec_bench.errors import UsageError, nearest
 
 __all__ = ["main"]
@@ -102,6 +103,13 @@ def cli() -> None:
     help="MiB a cell's process may hold.",
 )
 @click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where tasks' networks run; auto is a CUDA device if there is one.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Result folder  [default: results/SUITE, with --task results/custom].",
@@ -120,6 +128,7 @@ def run(
     jobs: int | None,
     timeout: float,
     memory: float,
+    device: str,
     out: Path | None,
     plugins: tuple[str, ...],
     dry_run: bool,
@@ -134,6 +143,8 @@ def run(
     """
     from actspec_bench.plan import choose_suite, plan_cells
 
+    if device != "auto":
+        resolve(device)
     _load(plugins)
     suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
     if dry_run:
@@ -154,6 +165,7 @@ def run(
         plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
         retry_failed=retry_failed,
         fresh=fresh,
+        device=device,
     )
     from rich.console import Console
 

@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actspec_bench.devices import chosen
 from actspec_bench.instance import Instance
 from actspec_bench.layers import from_module
 from actspec_bench.networks import cached_weights
@@ -94,7 +95,7 @@ def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
     is_target = model(train_x).argmax(1) == target
     half = FOREGROUND_ROWS // 2
     problem = from_module(
-        model,
+        model.to(chosen()),
         layer="1",
         inputs=train_x,
         heldout=test_x,
@@ -125,27 +126,36 @@ def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
         image, label = test_x[position], int(test_y[position])
 
         def margin(x: Tensor, image: Tensor = image, label: int = label) -> Tensor:
-            shown = (x[:, patch_of_pixel] + 1) / 2 * image
+            shown = (x[:, patch_of_pixel] + 1) / 2 * image.to(x.device)
             logits: Tensor = model(shown)
             rivals = torch.cat([logits[:, :label], logits[:, label + 1 :]], dim=1)
             return logits[:, label] - rivals.amax(1)
 
-        names = tuple(f"row {i // blocks}, column {i % blocks}" for i in range(n))
-        problem = Problem(
-            masked(margin, n, readout=readout, layout=(blocks, blocks), unit_names=names)
-        )
         margins = torch.cat([margin(part) for part in torch.split(everything, 8192)])
         changed = float((margins < 0).float().mean())
         if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE:
             break
     else:
         raise RuntimeError("no test digit's decision changes in a tenth of the patterns")
+    # The instance was made on the CPU, so that it is the same whatever device it then runs on.
+    model.to(chosen())
     values = margins if readout == "margin" else torch.where(margins >= 0, 1.0, -1.0)
     spectrum = walsh_hadamard(values)
+    names = tuple(f"row {i // blocks}, column {i % blocks}" for i in range(n))
+    source = masked(
+        margin,
+        n,
+        readout=readout,
+        layout=(blocks, blocks),
+        unit_names=names,
+        device=chosen(),
+    )
     facts = {
         "test_accuracy": accuracy,
         "digit": label,
         "decision_changes": changed,
         "energy_by_order": energy_by_order(spectrum).tolist(),
     }
-    return Instance(problem, Truth.from_coefficients(spectrum.numpy(), subsets=subsets), facts)
+    return Instance(
+        Problem(source), Truth.from_coefficients(spectrum.numpy(), subsets=subsets), facts
+    )
