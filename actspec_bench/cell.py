@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from actspec_bench.api import checked_attribution
+from actspec_bench.devices import described
 from actspec_bench.errors import BudgetExceeded, NotApplicable, Undefined
 from actspec_bench.instance import Instance
 from actspec_bench.outcome import Costs, Outcome
@@ -62,21 +63,26 @@ class _Phases:
         self.seconds[self.current] = round(time.perf_counter() - self._started, 6)
 
 
-def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -> dict[str, Any]:
+def execute(
+    cell: Cell,
+    announce: Callable[[str], None] = lambda _phase: None,
+    tell: Callable[[dict[str, Any]], None] = lambda _fields: None,
+) -> dict[str, Any]:
     """Run one cell and return the fields of its record that depend on the run.
 
     A failure of the task, the method or a metric is a status with its reason, never an
-    exception.
+    exception. ``announce`` hears of each phase as it begins, ``tell`` of the device as soon as
+    it is known.
     """
     phases = _Phases(announce)
     fields: dict[str, Any] = {"status": "ok"}
     try:
-        _run(cell, phases, fields)
+        _run(cell, phases, fields, tell)
     except NotApplicable as reason:
         fields.update(status="skipped", reason=_sentence(reason))
     except BudgetExceeded as reason:
         fields.update(status="over-budget", reason=_sentence(reason))
-    except MemoryError:
+    except (MemoryError, torch.cuda.OutOfMemoryError):
         fields.update(status="oom", reason=f"out of memory in the {phases.current} phase")
     except (Exception, SystemExit) as error:
         fields.update(_failure(error, phases.current))
@@ -84,11 +90,18 @@ def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -
     return fields
 
 
-def _run(cell: Cell, phases: _Phases, fields: dict[str, Any]) -> None:
+def _run(
+    cell: Cell,
+    phases: _Phases,
+    fields: dict[str, Any],
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
     entry = methods[cell.method.name]
     with phases("build"):
         _seed_everything(cell.instance_seed)
         instance = _built(cell)
+        fields["device"] = described(instance.problem.device)
+        tell({"device": fields["device"]})
         truth = instance.truth
         if entry.card.sees_truth and truth is None:
             raise NotApplicable("the task has no known truth")

@@ -14,6 +14,7 @@ import click
 from actspec_bench import __version__
 from actspec_bench.cli_data import data_command, data_dir_option
 from actspec_bench.cli_output import json_option, print_table
+from actspec_bench.devices import DEVICES, resolve
 from actspec_bench.errors import DataError, UsageError, nearest
 
 __all__ = ["main"]
@@ -103,6 +104,13 @@ def cli() -> None:
     help="MiB a cell's process may hold.",
 )
 @click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where tasks' networks run; auto is a CUDA device if there is one.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Result folder  [default: results/SUITE, with --task results/custom].",
@@ -122,6 +130,7 @@ def run(
     jobs: int | None,
     timeout: float,
     memory: float,
+    device: str,
     out: Path | None,
     plugins: tuple[str, ...],
     data_folder: Path | None,
@@ -137,6 +146,8 @@ def run(
     """
     from actspec_bench.plan import choose_suite, plan_cells
 
+    if device != "auto":
+        resolve(device)
     _load(plugins)
     suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
     if dry_run:
@@ -157,6 +168,7 @@ def run(
         plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
         retry_failed=retry_failed,
         fresh=fresh,
+        device=device,
     )
     from rich.console import Console
 

@@ -107,4 +107,4 @@ class Record(BaseModel):
     sources: dict[str, str] = Field(
         description="SHA-256 of the code of task, method and metrics, with what they import"
     )
-    provenance: dict[str, Any] = Field(description="versions, commit and machine")
+    provenance: dict[str, Any] = Field(description="versions, commit, machine and device")

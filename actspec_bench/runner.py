@@ -64,13 +64,12 @@ class _Process(Protocol):
 class _Child:
     """A running cell."""
 
-    def __init__(self, context: Any, cell: Cell, plugins: Sequence[str]) -> None:
-        self.cell = cell
+    def __init__(self, context: Any, job: Job) -> None:
+        self.cell = job.cell
+        self.told: dict[str, Any] = {}
         self.connection: Connection
         self.connection, theirs = context.Pipe(duplex=True)
-        self.process: _Process = context.Process(
-            target=main, args=(theirs, Job(cell, tuple(plugins))), daemon=False
-        )
+        self.process: _Process = context.Process(target=main, args=(theirs, job), daemon=False)
         self.process.start()
         theirs.close()
         self.phase = "start"
@@ -84,9 +83,10 @@ class _Child:
             fields = self._broken_limit(limits)
         if fields is None and self.process.exitcode is not None:
             fields = self._received() or self._died()
-        if fields is not None:
-            self.end()
-        return fields
+        if fields is None:
+            return None
+        self.end()
+        return self.told | fields
 
     def _received(self) -> dict[str, Any] | None:
         with contextlib.suppress(EOFError, OSError):
@@ -95,6 +95,9 @@ class _Child:
                 if kind == "done":
                     done: dict[str, Any] = content
                     return done
+                if kind == "told":
+                    self.told |= content
+                    continue
                 self.phase, self.since = content, time.monotonic()
         return None
 
@@ -144,6 +147,7 @@ def run_cells(
     jobs: int,
     limits: Limits,
     plugins: Sequence[str] = (),
+    device: str = "auto",
     finished: Callable[[Cell, dict[str, Any]], None],
     waiting: Callable[[Sequence[Cell]], None] = lambda _running: None,
 ) -> None:
@@ -162,7 +166,7 @@ def run_cells(
         try:
             while left or running:
                 while left and len(running) < jobs:
-                    running.append(_Child(context, left.pop(), plugins))
+                    running.append(_Child(context, Job(left.pop(), tuple(plugins), device)))
                 handles = [handle for c in running for handle in (c.connection, c.process.sentinel)]
                 wait(handles, timeout=POLL_SECONDS)
                 waiting([child.cell for child in running])

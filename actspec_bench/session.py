@@ -39,6 +39,9 @@ class Settings:
         Run cells again that ended in error, timeout, oom or over-budget.
     fresh
         Set the folder's store aside and start over.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``: where tasks' networks run. A cell that has a record
+        is not run again for another device, on which its numbers would agree.
     """
 
     out: Path
@@ -47,6 +50,7 @@ class Settings:
     plugins: tuple[str, ...] = ()
     retry_failed: bool = False
     fresh: bool = False
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
                     jobs=settings.jobs,
                     limits=settings.limits,
                     plugins=settings.plugins,
+                    device=settings.device,
                     finished=finished,
                     waiting=progress.waiting,
                 )
@@ -196,6 +201,8 @@ def _valid(stored: Stored, sources: str, settings: Settings) -> bool:
 
 def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Record:
     """Build a cell's record; fields that no record can hold make it an ``error``."""
+    fields = dict(fields)
+    device = fields.pop("device", {"device": None})
     identity: dict[str, Any] = {
         "cell": cell.id,
         "task": cell.task.label,
@@ -213,7 +220,7 @@ def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Reco
         "sees_truth": methods[cell.method.name].card.sees_truth,
         "main_metric": tasks[cell.task.name].card.main_metric,
         "sources": sources,
-        "provenance": provenance(),
+        "provenance": provenance() | device,
     }
     try:
         record = Record(**identity, **fields)

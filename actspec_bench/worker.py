@@ -24,13 +24,14 @@ OUTPUT_BYTES = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is told: its cell, the plug-in files to load first, and where data lies.
+    """What a child is told: its cell, the plug-in files to load first, where data lies, the device.
 
     The folder of data is told, since a fork server has the environment of its first start.
     """
 
     cell: Cell
     plugins: tuple[str, ...]
+    device: str = "auto"
     data_dir: str = field(default_factory=lambda: str(data_dir().absolute()))
 
 
@@ -49,7 +50,10 @@ def preload() -> list[str]:
 
 
 def main(connection: Connection, job: Job) -> None:
-    """Run one cell and send ``("phase", name)`` as it goes and ``("done", fields)`` at last.
+    """Run one cell and send ``("done", fields)`` at last.
+
+    As it goes it sends ``("phase", name)``, and ``("told", fields)`` that hold even if the cell
+    has to be ended.
 
     The process leads a group of its own, prints into a file, computes on one thread, and waits
     at last to be ended: by the parent, or when the other end of ``connection`` closes, however
@@ -79,6 +83,7 @@ def main(connection: Connection, job: Job) -> None:
 def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
+    from actspec_bench import devices
     from actspec_bench.cell import execute
     from actspec_bench.plugins import load_entry_points, load_file
 
@@ -88,9 +93,14 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     try:
         for plugin in job.plugins:
             load_file(plugin)
+        devices.use(job.device)
     except UsageError as error:
         return {"status": "error", "reason": str(error)}
-    return execute(job.cell, lambda phase: connection.send(("phase", phase)))
+    return execute(
+        job.cell,
+        lambda phase: connection.send(("phase", phase)),
+        lambda fields: connection.send(("told", fields)),
+    )
 
 
 def _end_with_parent(connection: Connection) -> None:

@@ -16,7 +16,7 @@ of the k units is z, since their magnitudes are equal, and so the network comput
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ import torch
 from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
 from torch import Tensor
 
+from actspec_bench.devices import chosen, placed
 from actspec_bench.instance import Instance
 from actspec_bench.problem import Problem, Source
 from actspec_bench.readouts import class_margin, decision
@@ -103,6 +104,14 @@ class Recoding:
         if self.k == 1:
             mean[self.place] = self.values.mean(1)
         return mean
+
+    def on(self, device: torch.device) -> Recoding:
+        """The same codes, for rows on ``device``."""
+        layer = replace(
+            self.layer, activate=placed(self.layer.activate), read=placed(self.layer.read)
+        )
+        moved = {name: getattr(self, name).to(device) for name in ("carrier", "chosen", "place")}
+        return replace(self, layer=layer, **moved)
 
     @cached_property
     def codes(self) -> list[Subset]:
@@ -240,13 +249,14 @@ def recoded(
     source = Source(
         kind="interchange",
         n=n,
-        margin=found.margin,
+        margin=found.on(chosen()).margin,
         sampler=found.sample,
         readout=readout,
         foreground=found.sample(FOREGROUND_ROWS, generator),
         baseline=found.mean(),
         threshold=torch.zeros(n),
         notes=("the units that carry no code are held at one input's values",),
+        device=chosen(),
     )
     facts |= {"target": target, "largest_output_difference": difference}
     return Instance(Problem(source), _largest(spectrum, n, subsets), facts)

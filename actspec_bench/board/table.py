@@ -200,8 +200,9 @@ def _installation(made: dict[str, Any]) -> str:
 
 
 def _machine(made: dict[str, Any]) -> str:
+    gpu = f"{made['device_name']}, " if made.get("device_name") else ""
     return (
-        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']:g} GiB, "
+        f"{gpu}{made['processor']}, {made['cores']} cores, {made['memory_gib']:g} GiB, "
         f"{made['system']}, one thread a cell"
     )
 
