@@ -192,9 +192,6 @@ def _from_mirror(
 def _transfer(url: str, size: int, part: Path, bar: DownloadBar, patience: Patience) -> None:
     """Append to ``part`` until it has ``size`` bytes."""
     have = part.stat().st_size if part.exists() else 0
-    if have > size:
-        part.unlink()
-        have = 0
     if have == size:
         return
     # A server that packs what it sends would change the bytes whose checksum is known.
