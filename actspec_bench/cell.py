@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from actspec_bench.api import checked_attribution
-from actspec_bench.errors import BudgetExceeded, NotApplicable, Undefined
+from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
 from actspec_bench.instance import Instance
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.peak import PeakMemory
@@ -74,6 +74,8 @@ def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -
         _run(cell, phases, fields)
     except NotApplicable as reason:
         fields.update(status="skipped", reason=_sentence(reason))
+        if isinstance(reason, Missing):
+            fields.update(lacks=[reason.lacks])
     except BudgetExceeded as reason:
         fields.update(status="over-budget", reason=_sentence(reason))
     except MemoryError:
