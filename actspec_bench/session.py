@@ -11,6 +11,7 @@ from rich.console import Console
 
 from actspec_bench.board import write_board
 from actspec_bench.plan import Suite, plan_cells, sources_of
+from actspec_bench.privacy import sentence
 from actspec_bench.progress import RunProgress
 from actspec_bench.provenance import provenance
 from actspec_bench.records import STATUSES, Cell, Record
@@ -233,6 +234,6 @@ def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Reco
         record = Record(**identity, **fields)
         canonical_json(record.model_dump()).encode("utf-8")
     except (ValueError, TypeError) as error:
-        reason = f"the cell's result cannot be stored: {error}".encode("ascii", "replace").decode()
-        return Record(**identity, status="error", reason=" ".join(reason.split()))
+        reason = sentence(f"the cell's result cannot be stored: {error}")
+        return Record(**identity, status="error", reason=reason)
     return record

@@ -76,6 +76,7 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
 
     from actspec_bench.cell import execute
     from actspec_bench.plugins import load_entry_points, load_file
+    from actspec_bench.privacy import sentence
 
     torch.set_num_threads(1)
     load_entry_points()
@@ -83,7 +84,7 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
         for plugin in job.plugins:
             load_file(plugin)
     except UsageError as error:
-        return {"status": "error", "reason": str(error)}
+        return {"status": "error", "reason": sentence(error)}
     return execute(job.cell, lambda phase: connection.send(("phase", phase)))
 
 
