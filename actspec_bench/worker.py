@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from actspec_bench.errors import UsageError
+from actspec_bench.family import adopt_orphans, end_family
 from actspec_bench.registry import methods, metrics, tasks
 
 if TYPE_CHECKING:
@@ -40,18 +41,25 @@ def preload() -> list[str]:
         if entry.function.__module__ in built_in
         for name in getattr(entry.card, "imports", ())
     }
-    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(built_in | named)]
+    return [
+        "actspec_bench.adopting",
+        "actspec_bench.cell",
+        "scipy.optimize",
+        "sklearn.metrics",
+        *sorted(built_in | named),
+    ]
 
 
 def main(connection: Connection, job: Job) -> None:
     """Run one cell and send ``("phase", name)`` as it goes and ``("done", fields)`` at last.
 
-    The process leads a group of its own, prints into a file, computes on one thread, and waits
-    at last to be ended: by the parent, or when the other end of ``connection`` closes, however
-    that came about.
+    The process leads a session of its own, adopts the orphans of what it starts, prints into a
+    file, computes on one thread, and waits at last to be ended: by the parent, or when the other
+    end of ``connection`` closes, however that came about.
     """
     if hasattr(os, "setsid"):
         os.setsid()
+    adopt_orphans()
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     from actspec_bench.privacy import without_folders
 
@@ -92,4 +100,5 @@ def _end_with_parent(connection: Connection) -> None:
     try:
         connection.recv()
     except (EOFError, OSError):
+        end_family(os.getpid(), spare={os.getpid()})
         os._exit(1)
