@@ -27,16 +27,18 @@ class DataError(Exception):
 
 
 class NotApplicable(Exception):
-    """A method cannot serve this problem, or its data is absent: the cell is ``skipped``."""
+    """A method cannot serve this problem: the cell is ``skipped``."""
 
 
 class Missing(NotApplicable):
-    """A data set or an optional package is not on this machine; the message is the remedy.
+    """A data set or optional package is not there: the cell is ``skipped`` until it is.
 
-    Attributes
+    Parameters
     ----------
+    message
+        One sentence with the remedy.
     lacks
-        Name of what is missing.
+        Name of what is not there, such as ``"mnist"``; the record keeps it.
     """
 
     def __init__(self, message: str, *, lacks: str) -> None:

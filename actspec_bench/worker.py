@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actspec_bench.data.finding import VARIABLE, data_dir
 from actspec_bench.errors import UsageError
+from actspec_bench.family import adopt_orphans, end_family
 from actspec_bench.registry import methods, metrics, tasks
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ def preload() -> list[str]:
         if entry.function.__module__ in built_in
         for name in getattr(entry.card, "imports", ())
     }
-    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(built_in | named)]
+    return [
+        "actspec_bench.adopting",
+        "actspec_bench.cell",
+        "scipy.optimize",
+        "sklearn.metrics",
+        *sorted(built_in | named),
+    ]
 
 
 def main(connection: Connection, job: Job) -> None:
@@ -55,12 +62,13 @@ def main(connection: Connection, job: Job) -> None:
     As it goes it sends ``("phase", name)``, and ``("told", fields)`` that hold even if the cell
     has to be ended.
 
-    The process leads a group of its own, prints into a file, computes on one thread, and waits
-    at last to be ended: by the parent, or when the other end of ``connection`` closes, however
-    that came about.
+    The process leads a session of its own, adopts the orphans of what it starts, prints into a
+    file, computes on one thread, and waits at last to be ended: by the parent, or when the other
+    end of ``connection`` closes, however that came about.
     """
     if hasattr(os, "setsid"):
         os.setsid()
+    adopt_orphans()
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     from actspec_bench.privacy import without_folders
 
@@ -86,6 +94,7 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     from actspec_bench import devices
     from actspec_bench.cell import execute
     from actspec_bench.plugins import load_entry_points, load_file
+    from actspec_bench.privacy import sentence
 
     torch.set_num_threads(1)
     os.environ[VARIABLE] = job.data_dir
@@ -95,7 +104,7 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
             load_file(plugin)
         devices.use(job.device)
     except UsageError as error:
-        return {"status": "error", "reason": str(error)}
+        return {"status": "error", "reason": sentence(error)}
     return execute(
         job.cell,
         lambda phase: connection.send(("phase", phase)),
@@ -107,4 +116,5 @@ def _end_with_parent(connection: Connection) -> None:
     try:
         connection.recv()
     except (EOFError, OSError):
+        end_family(os.getpid(), spare={os.getpid()})
         os._exit(1)
