@@ -329,8 +329,8 @@ def test_joint_effects_are_unbiased_whatever_the_noise_of_each_cell(k: int) -> N
     p = generator.dirichlet(np.full(2**k, 5.0))
     mean, spread = generator.normal(size=2**k), generator.exponential(3, size=2**k)
     found = []
-    for _ in range(1500):
-        cell = generator.choice(2**k, 100 * 2**k, p=p)
+    for _ in range(1000):
+        cell = generator.choice(2**k, 400 * 2**k, p=p)
         values = mean[cell] + spread[cell] * generator.normal(size=len(cell))
         values = torch.from_numpy(values - values.mean())
         cells = torch.from_numpy(cell)
@@ -340,7 +340,7 @@ def test_joint_effects_are_unbiased_whatever_the_noise_of_each_cell(k: int) -> N
     error = np.std(found, axis=0) / len(found) ** 0.5
     exact = np.array(joint_brute_force(p, mean))
     assert np.all(np.abs(np.mean(found, axis=0) - exact) < 4 * error)
-    assert np.all(error < 0.1 * exact)
+    assert np.all(error < 0.2 * exact)
 
 
 def test_joint_variance_is_a_mean_over_pairs_of_draws() -> None:

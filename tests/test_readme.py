@@ -71,6 +71,6 @@ def test_the_board_shown_is_the_published_one() -> None:
     published = (ROOT / "leaderboards" / "default" / "leaderboard.md").read_text()
     shown = re.search(r"<!-- board -->\n(.*?)\n<!-- /board -->", README, re.DOTALL)
     assert shown
-    table = re.search(r"## Budget 10,000 rows\n\n(.*?)\n\n", published, re.DOTALL)
+    table = re.search(r"## Budget 10,000 rows\n\n(.*?)\n\n(?=##|!\[)", published, re.DOTALL)
     assert table
     assert shown[1] == table[1]
