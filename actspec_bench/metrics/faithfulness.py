@@ -186,7 +186,7 @@ def joint_share(outcome: Outcome) -> float:
         No subset of 2 to 10 units was reported, or their joint effect cannot be told from
         zero: it does not exceed that of 199 copies of the centred values with random signs
         (wild bootstrap; Liu 1988, Annals of Statistics 16:1696), which without an effect happens
-        once in 200 times, however the subsets overlap.
+        about once in 200 times, however the subsets overlap.
     """
     import torch
 
