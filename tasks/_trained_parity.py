@@ -115,9 +115,19 @@ def hidden(seed: int, *, n: int, order: int, readout: Readout) -> Instance:
     trained = trained_network(seed, n, order)
     generator = torch.Generator().manual_seed(seed_from(seed, "rows"))
     before, relu, read = trained.model
-    rows = before(uniform_patterns(n)(SEEN_ROWS + HELDOUT_ROWS, generator))
+    rows = before(distinct_patterns(n, SEEN_ROWS + HELDOUT_ROWS, generator))
     layer = Bottleneck(rows[:SEEN_ROWS], rows[SEEN_ROWS:], relu, read)
     return Instance(hidden_units(layer, target=1, readout=readout), None, trained.facts())
+
+
+def distinct_patterns(n: int, rows: int, generator: torch.Generator) -> Float[Tensor, "rows n"]:
+    """Uniform patterns without repeats, so that none is both seen and held out.
+
+    ``rows`` must be well below 2^n.
+    """
+    codes = torch.randint(0, 2**n, (2 * rows,), generator=generator).unique()
+    codes = codes[torch.randperm(len(codes), generator=generator)[:rows]]
+    return 1.0 - 2 * (codes[:, None] >> torch.arange(n) & 1)
 
 
 def trained_network(seed: int, n: int, order: int) -> Trained:
