@@ -54,7 +54,7 @@ def planted_network(
     terms = replace(drawn, coefficients=on_a_grid(drawn.coefficients))
     generator = torch.Generator().manual_seed(seed)
     model = network(terms, n, generator).requires_grad_(False).eval()
-    inputs = draw_inputs(model[0].weight, SEEN_ROWS + HELDOUT_ROWS, generator)
+    inputs = draw_inputs(model.get_parameter("0.weight"), SEEN_ROWS + HELDOUT_ROWS, generator)
     problem = from_module(
         placed(model),
         layer="0",
@@ -136,7 +136,8 @@ def _fold(
         if size % 2:
             split += [signals[start - 1], -signals[start - 1]]
             merge.append(torch.tensor([[1.0, -1.0]]))
-    return torch.stack(split), torch.block_diag(*merge), [(size + 1) // 2 for size in sizes]
+    joined: Tensor = torch.block_diag(*merge)  # type: ignore[no-untyped-call]
+    return torch.stack(split), joined, [(size + 1) // 2 for size in sizes]
 
 
 def _linear(weight: Float[Tensor, "outside inside"], bias: Float[Tensor, " outside"]) -> nn.Linear:
