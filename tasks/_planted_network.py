@@ -17,6 +17,7 @@ the smallest, so that a unit ablated to 0 removes its terms.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ SEEN_ROWS = 16_384
 HELDOUT_ROWS = 4_096
 MAGNITUDES = (1.0, 3.0)
 SATURATION = 0.5
+EXACT_BITS = 22
 
 
 def planted_network(
@@ -48,10 +50,11 @@ def planted_network(
     magnitudes: tuple[float, float],
 ) -> Instance:
     """Build a planted-network instance; see the task's docstring for the parameters."""
-    terms = draw_terms(np.random.default_rng(seed), n, sizes, overlap, magnitudes)
+    drawn = draw_terms(np.random.default_rng(seed), n, sizes, overlap, magnitudes)
+    terms = replace(drawn, coefficients=on_a_grid(drawn.coefficients))
     generator = torch.Generator().manual_seed(seed)
     model = network(terms, n, generator).requires_grad_(False).eval()
-    inputs = draw_inputs(model[0].weight, SEEN_ROWS + HELDOUT_ROWS, generator)
+    inputs = draw_inputs(model.get_parameter("0.weight"), SEEN_ROWS + HELDOUT_ROWS, generator)
     problem = from_module(
         placed(model),
         layer="0",
@@ -61,6 +64,18 @@ def planted_network(
         readout=readout,
     )
     return Instance(problem, terms.truth(readout))
+
+
+def on_a_grid(coefficients: Float[np.ndarray, " terms"]) -> Float[np.ndarray, " terms"]:
+    """Coefficients rounded so that single precision adds them without error, in any order.
+
+    To multiples of a power of two of which the sum of all magnitudes holds less than 2^22: every
+    partial sum then fits into the 24 bits. So a unit that no term uses changes nothing at all,
+    whatever the batch, and a mixture's value is that of its signs to the last digit.
+    """
+    _, exponent = np.frexp(np.abs(coefficients).sum())
+    grid = np.ldexp(1.0, int(exponent) - EXACT_BITS)
+    return np.asarray(np.round(coefficients / grid) * grid)
 
 
 def draw_inputs(
@@ -121,7 +136,8 @@ def _fold(
         if size % 2:
             split += [signals[start - 1], -signals[start - 1]]
             merge.append(torch.tensor([[1.0, -1.0]]))
-    return torch.stack(split), torch.block_diag(*merge), [(size + 1) // 2 for size in sizes]
+    joined: Tensor = torch.block_diag(*merge)  # type: ignore[no-untyped-call]
+    return torch.stack(split), joined, [(size + 1) // 2 for size in sizes]
 
 
 def _linear(weight: Float[Tensor, "outside inside"], bias: Float[Tensor, " outside"]) -> nn.Linear:

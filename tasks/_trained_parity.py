@@ -84,7 +84,7 @@ class Trained:
         The interval is exact for the number of errors (Clopper & Pearson 1934), since with none
         in the sample a standard error would be 0.
         """
-        facts = {
+        facts: dict[str, Any] = {
             "steps": self.steps,
             "patterns_measured": self.patterns,
             "accuracy": 1 - self.wrong / self.patterns,
@@ -115,9 +115,21 @@ def hidden(seed: int, *, n: int, order: int, readout: Readout) -> Instance:
     trained = trained_network(seed, n, order)
     generator = torch.Generator().manual_seed(seed_from(seed, "rows"))
     before, relu, read = trained.model
-    rows = before(uniform_patterns(n)(SEEN_ROWS + HELDOUT_ROWS, generator))
+    rows = before(distinct_patterns(n, SEEN_ROWS + HELDOUT_ROWS, generator))
     layer = Bottleneck(rows[:SEEN_ROWS], rows[SEEN_ROWS:], relu, read)
     return Instance(hidden_units(layer, target=1, readout=readout), None, trained.facts())
+
+
+def distinct_patterns(n: int, rows: int, generator: torch.Generator) -> Float[Tensor, "rows n"]:
+    """Uniform patterns without repeats, so that none is both seen and held out.
+
+    ``rows`` must be well below 2^n.
+    """
+    drawn = torch.randint(0, 2**n, (2 * rows,), generator=generator)
+    distinct: Tensor = torch.unique(drawn)
+    codes = distinct[torch.randperm(len(distinct), generator=generator)[:rows]]
+    bits = codes[:, None] >> torch.arange(n) & 1
+    return (1 - 2 * bits).to(torch.get_default_dtype())
 
 
 def trained_network(seed: int, n: int, order: int) -> Trained:
@@ -136,12 +148,20 @@ def trained_network(seed: int, n: int, order: int) -> Trained:
         order=order,
         recipe=_RECIPE,
     )
-    support, steps, patterns, wrong, margin = (found.pop(name).tolist() for name in _FIGURES)
+    figures = {name: found.pop(name) for name in _FIGURES}
     model = _network(n)
     model.load_state_dict(found)
     model.requires_grad_(False).eval()
-    enumerated = n <= ENUMERATED_UNITS
-    return Trained(model, tuple(support), steps, patterns, wrong, tuple(margin), enumerated)
+    mean, error = figures["margin"].tolist()
+    return Trained(
+        model,
+        support=tuple(figures["support"].tolist()),
+        steps=int(figures["steps"]),
+        patterns=int(figures["patterns"]),
+        wrong=int(figures["wrong"]),
+        margin=(mean, error),
+        enumerated=n <= ENUMERATED_UNITS,
+    )
 
 
 def _network(n: int) -> nn.Sequential:
@@ -154,8 +174,8 @@ def _made(seed: int, n: int, order: int) -> dict[str, Tensor]:
     support = torch.randperm(n, generator=generator)[:order].sort().values
     model = _network(n)
     initialise(model, generator)
-    steps = _train(model, support, generator)
-    margins, parities = _margins(model, support, seed)
+    steps = _train(model, n, support, generator)
+    margins, parities = _margins(model, n, support, seed)
     patterns, wrong = len(margins), int((decision(margins) != parities).sum())
     if 1 - wrong / patterns <= LEAST_ACCURACY:
         raise RuntimeError(
@@ -168,9 +188,8 @@ def _made(seed: int, n: int, order: int) -> dict[str, Tensor]:
     return {**model.state_dict(), **dict(zip(_FIGURES, figures, strict=True))}
 
 
-def _train(model: nn.Sequential, support: Tensor, generator: torch.Generator) -> int:
+def _train(model: nn.Module, n: int, support: Tensor, generator: torch.Generator) -> int:
     """Minimise the cross-entropy on fresh uniform patterns, and return the steps it took."""
-    n = model[0].in_features
     sample = uniform_patterns(n)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     for step in range(1, MOST_STEPS + 1):
@@ -192,10 +211,9 @@ def _train(model: nn.Sequential, support: Tensor, generator: torch.Generator) ->
 
 
 def _margins(
-    model: nn.Sequential, support: Tensor, seed: int
+    model: nn.Module, n: int, support: Tensor, seed: int
 ) -> tuple[Float[Tensor, " patterns"], Float[Tensor, " patterns"]]:
     """Margins and parities of all patterns of up to 20 inputs, or of a fixed sample of 2^18."""
-    n = model[0].in_features
     margins, parities = [], []
     with torch.no_grad():
         for x in _patterns(n, seed):

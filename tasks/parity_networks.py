@@ -11,6 +11,7 @@ from actspec_bench.instance import Instance
 from actspec_bench.registry import task
 
 MOST_SIGNALS = 512
+LARGEST_RATIO = 2**20
 
 _TRAINED: dict[str, Any] = {
     "imports": ("actspec_bench.tasks._trained_parity",),
@@ -67,7 +68,7 @@ def trained_parity(
 def trained_parity_hidden(
     seed: int,
     *,
-    n: Annotated[int, Field(ge=8, le=40)] = 40,
+    n: Annotated[int, Field(ge=20, le=40)] = 40,
     order: Annotated[int, Field(ge=2, le=4)] = 3,
     readout: Literal["margin", "decision"] = "decision",
 ) -> Instance:
@@ -98,6 +99,12 @@ def _check(*, n: int, **parameters: Any) -> None:
         raise ValueError(
             f"the terms' orders add up to {signals}, and the network takes {MOST_SIGNALS} at most"
         )
+    terms, low, high = parameters["terms"], parameters["low"], parameters["high"]
+    if terms * high > LARGEST_RATIO * low:
+        raise ValueError(
+            f"low={low} is too small beside {terms} terms of up to high={high}: the network adds "
+            "in single precision"
+        )
 
 
 @task(
@@ -119,8 +126,8 @@ def planted_network(
     orders: tuple[Annotated[int, Field(ge=1)], ...] = (),
     overlap: Annotated[int, Field(ge=0)] = 0,
     readout: Literal["margin", "decision"] = "margin",
-    low: Annotated[float, Field(gt=0)] = 0.5,
-    high: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.5,
+    low: Annotated[float, Field(ge=1e-6)] = 0.5,
+    high: Annotated[float, Field(gt=0, le=1e6)] = 1.5,
 ) -> Instance:
     r"""Real-valued units of a layer after which ReLUs compute a sum of parities of their signs.
 
@@ -141,7 +148,8 @@ def planted_network(
     readout
         ``margin``, the network's output, or ``decision``: its sign.
     low, high
-        Range of the coefficients' magnitudes, drawn uniformly; signs are fair.
+        Range of the coefficients' magnitudes, drawn uniformly and rounded to a grid on which
+        single precision adds them without error; signs are fair.
     """
     from actspec_bench.tasks._planted_network import planted_network as build
 
