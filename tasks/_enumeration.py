@@ -42,7 +42,7 @@ def searched(
     name: str,
     inputs: Callable[[], Sequence[int]],
     margin_of: Callable[[int], Callable[[Tensor], Tensor]],
-    n: int,
+    n: int | Callable[[int], int],
     **depends_on: Any,
 ) -> tuple[int, Float[Tensor, " patterns"]]:
     """First of the inputs whose decision changes often enough, and its margins; from the cache.
@@ -55,6 +55,8 @@ def searched(
         Makes the inputs, in the order in which they are tried.
     margin_of
         Input -> its margin as a function of (B, n) patterns.
+    n
+        Units, or input -> its number of units.
 
     Raises
     ------
@@ -64,7 +66,8 @@ def searched(
 
     def search() -> dict[str, Tensor]:
         for position in inputs():
-            margins = enumerated_margins(margin_of(position), n)
+            units = n(position) if callable(n) else n
+            margins = enumerated_margins(margin_of(position), units)
             if margins is not None:
                 return {"position": torch.tensor(position), "margins": margins}
         raise RuntimeError(f"{name}: no input's decision changes in a tenth of the patterns")
