@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from actspec_bench.api import attribute as attribute
     from actspec_bench.attribution import Attribution as Attribution
     from actspec_bench.errors import BudgetExceeded as BudgetExceeded
+    from actspec_bench.errors import Missing as Missing
     from actspec_bench.errors import NotApplicable as NotApplicable
     from actspec_bench.errors import Undefined as Undefined
     from actspec_bench.instance import Instance as Instance
@@ -30,6 +31,7 @@ _HOMES = {
     "Attribution": "attribution",
     "BudgetExceeded": "errors",
     "Instance": "instance",
+    "Missing": "errors",
     "NotApplicable": "errors",
     "Problem": "problem",
     "Truth": "truth",

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from actspec_bench.api import checked_attribution
-from actspec_bench.errors import BudgetExceeded, NotApplicable, Undefined
+from actspec_bench.devices import described
+from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
 from actspec_bench.instance import Instance
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.peak import PeakMemory
-from actspec_bench.privacy import without_folders
+from actspec_bench.privacy import sentence, without_folders
 from actspec_bench.problem import Problem
 from actspec_bench.registry import Entry, methods, metrics, tasks
 from actspec_bench.seeds import canonical_json, seed_from
@@ -62,21 +63,28 @@ class _Phases:
         self.seconds[self.current] = round(time.perf_counter() - self._started, 6)
 
 
-def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -> dict[str, Any]:
+def execute(
+    cell: Cell,
+    announce: Callable[[str], None] = lambda _phase: None,
+    tell: Callable[[dict[str, Any]], None] = lambda _fields: None,
+) -> dict[str, Any]:
     """Run one cell and return the fields of its record that depend on the run.
 
     A failure of the task, the method or a metric is a status with its reason, never an
-    exception.
+    exception. ``announce`` hears of each phase as it begins, ``tell`` of the device as soon as
+    it is known.
     """
     phases = _Phases(announce)
     fields: dict[str, Any] = {"status": "ok"}
     try:
-        _run(cell, phases, fields)
+        _run(cell, phases, fields, tell)
     except NotApplicable as reason:
-        fields.update(status="skipped", reason=_sentence(reason))
+        fields.update(status="skipped", reason=sentence(reason))
+        if isinstance(reason, Missing):
+            fields.update(lacks=[reason.lacks])
     except BudgetExceeded as reason:
-        fields.update(status="over-budget", reason=_sentence(reason))
-    except MemoryError:
+        fields.update(status="over-budget", reason=sentence(reason))
+    except (MemoryError, torch.cuda.OutOfMemoryError):
         fields.update(status="oom", reason=f"out of memory in the {phases.current} phase")
     except (Exception, SystemExit) as error:
         fields.update(_failure(error, phases.current))
@@ -84,16 +92,23 @@ def execute(cell: Cell, announce: Callable[[str], None] = lambda _phase: None) -
     return fields
 
 
-def _run(cell: Cell, phases: _Phases, fields: dict[str, Any]) -> None:
+def _run(
+    cell: Cell,
+    phases: _Phases,
+    fields: dict[str, Any],
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
     entry = methods[cell.method.name]
     with phases("build"):
         _seed_everything(cell.instance_seed)
         instance = _built(cell)
+        fields["device"] = described(instance.problem.device)
+        tell({"device": fields["device"]})
         truth = instance.truth
         if entry.card.sees_truth and truth is None:
             raise NotApplicable("the task has no known truth")
         facts = _json(instance.facts, "the instance's facts")
-        fields.update(facts=facts, notes=[str(note) for note in instance.problem.notes])
+        fields.update(facts=facts, notes=[sentence(note) for note in instance.problem.notes])
     problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
     probe = _Probe(problem, cell.instance_seed)
     with phases("attribute"):
@@ -171,7 +186,7 @@ def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
                 raise ValueError(f"the value is {value}; raise Undefined with the reason")
             scores[entry.name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
         except Undefined as reason:
-            missing[entry.name] = _sentence(reason)
+            missing[entry.name] = sentence(reason)
         except Exception as error:
             # A metric's own fault costs the method nothing but this metric.
             why = _failure(error, "score")
@@ -207,12 +222,6 @@ def _seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _sentence(told: object) -> str:
-    """One line, without folders of this machine and without what UTF-8 cannot hold."""
-    line = without_folders(" ".join(str(told).split()))
-    return line.encode("utf-8", "replace").decode("utf-8")
-
-
 def _failure(error: BaseException, phase: str) -> dict[str, Any]:
     """Record fields of an exception; the traceback names files without their folders."""
     if "can't allocate memory" in str(error):
@@ -220,7 +229,7 @@ def _failure(error: BaseException, phase: str) -> dict[str, Any]:
     if isinstance(error, SystemExit):
         reason = f"the code called sys.exit({error.code!r}) in the {phase} phase"
     else:
-        reason = _sentence(f"{type(error).__name__}: {error}")
+        reason = sentence(f"{type(error).__name__}: {error}")
     frames = [
         f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -12,7 +12,10 @@ from typing import Any, NoReturn
 import click
 
 from actspec_bench import __version__
-from actspec_bench.errors import UsageError, nearest
+from actspec_bench.cli_data import data_command, data_dir_option
+from actspec_bench.cli_output import json_option, print_table
+from actspec_bench.devices import DEVICES, resolve
+from actspec_bench.errors import DataError, UsageError, nearest
 
 __all__ = ["main"]
 
@@ -27,7 +30,6 @@ plugin_option = click.option(
     metavar="FILE",
     help="Load tasks, methods, metrics of FILE.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class _Commands(click.Group):
@@ -102,11 +104,19 @@ def cli() -> None:
     help="MiB a cell's process may hold.",
 )
 @click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where tasks' networks run; auto is a CUDA device if there is one.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Result folder  [default: results/SUITE, with --task results/custom].",
 )
 @plugin_option
+@data_dir_option(exists=True)
 @click.option("--dry-run", is_flag=True, help="Only list the cells.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option("--fresh", is_flag=True, help="Set old results aside and start over.")
@@ -120,8 +130,10 @@ def run(
     jobs: int | None,
     timeout: float,
     memory: float,
+    device: str,
     out: Path | None,
     plugins: tuple[str, ...],
+    data_folder: Path | None,
     dry_run: bool,
     retry_failed: bool,
     fresh: bool,
@@ -134,13 +146,15 @@ def run(
     """
     from actspec_bench.plan import choose_suite, plan_cells
 
+    if device != "auto":
+        resolve(device)
     _load(plugins)
     suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
     if dry_run:
         cells = plan_cells(suite)
         listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
         header = ["cell", "task", "instance", "method", "budget"]
-        _print_table(header, listed, as_json=as_json)
+        print_table(header, listed, as_json=as_json)
         if not as_json:
             click.echo(f"{len(cells)} cells")
         return
@@ -154,10 +168,15 @@ def run(
         plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
         retry_failed=retry_failed,
         fresh=fresh,
+        device=device,
     )
     from rich.console import Console
 
-    _finish(run_suite(suite, settings, Console(stderr=True)), settings.out, as_json=as_json)
+    from actspec_bench.data.finding import using_data_dir
+
+    with using_data_dir(data_folder):
+        summary = run_suite(suite, settings, Console(stderr=True))
+    _finish(summary, settings.out, as_json=as_json)
 
 
 def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
@@ -305,16 +324,7 @@ def compare_command(folder: Path, method_a: str, method_b: str, as_json: bool) -
     rows = compare(read_results(folder), method_a, method_b)
     if not as_json:
         click.echo(f"A = {method_a}, B = {method_b}")
-    _print_table(COLUMNS, rows, as_json=as_json)
-
-
-def _print_table(header: list[str], rows: list[list[Any]], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
-        return
-    from tabulate import tabulate
-
-    click.echo(tabulate(rows, header, disable_numparse=True))
+    print_table(COLUMNS, rows, as_json=as_json)
 
 
 def _cards(kind: str) -> list[dict[str, Any]]:
@@ -340,6 +350,9 @@ def _load(plugins: tuple[str, ...]) -> None:
         load_file(plugin)
 
 
+cli.add_command(data_command)
+
+
 def _cores() -> int:
     import os
 
@@ -360,6 +373,9 @@ def main() -> NoReturn:
         message = " ".join(error.format_message().split())
     except UsageError as error:
         message = str(error)
+    except DataError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BudgetExceeded", "NotApplicable", "StoreError", "Undefined", "UsageError", "nearest"]
+__all__ = [
+    "BudgetExceeded",
+    "DataError",
+    "Missing",
+    "NotApplicable",
+    "StoreError",
+    "Undefined",
+    "UsageError",
+    "nearest",
+]
 
 
 class UsageError(ValueError):
@@ -13,8 +22,28 @@ class StoreError(UsageError):
     """A result folder that cannot be read or written. One sentence with the remedy."""
 
 
+class DataError(Exception):
+    """A data set that cannot be fetched, or is another than its name says. Exit code 1."""
+
+
 class NotApplicable(Exception):
-    """A method cannot serve this problem, or its data is absent: the cell is ``skipped``."""
+    """A method cannot serve this problem: the cell is ``skipped``."""
+
+
+class Missing(NotApplicable):
+    """A data set or optional package is not there: the cell is ``skipped`` until it is.
+
+    Parameters
+    ----------
+    message
+        One sentence with the remedy.
+    lacks
+        Name of what is not there, such as ``"mnist"``; the record keeps it.
+    """
+
+    def __init__(self, message: str, *, lacks: str) -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class BudgetExceeded(Exception):

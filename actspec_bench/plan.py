@@ -10,7 +10,6 @@ from actspec_bench.errors import UsageError, nearest
 from actspec_bench.meter import DEFAULT_BUDGET
 from actspec_bench.records import Cell
 from actspec_bench.registry import Entry, methods, metrics, tasks
-from actspec_bench.seeds import digest
 from actspec_bench.sourcehash import source_digest
 from actspec_bench.specs import Spec
 
@@ -25,6 +24,7 @@ __all__ = [
 ]
 
 DEFAULT_INSTANCES = 5
+SOURCE_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -132,21 +132,25 @@ def plan_cells(suite: Suite) -> list[Cell]:
 
 
 def sources_of(cells: Sequence[Cell]) -> dict[str, dict[str, str]]:
-    """Cell id -> digests of the code that the cell's numbers depend on."""
+    """Cell id -> digests of the code that the cell's numbers depend on.
+
+    The keys are ``"task"``, ``"method"`` and for each metric that is registered
+    ``"metric NAME"``.
+    """
     seen: dict[tuple[str, str], str] = {}
 
     def entry_digest(entry: Entry[Any]) -> str:
         key = (entry.origin, entry.function.__module__)
         if key not in seen:
-            seen[key] = source_digest(*key)
+            seen[key] = source_digest(*key)[:SOURCE_DIGITS]
         return seen[key]
 
-    scored = digest({entry.name: entry_digest(entry) for entry in metrics})
+    scored = {f"metric {entry.name}": entry_digest(entry) for entry in metrics}
     return {
         cell.id: {
             "task": entry_digest(tasks[cell.task.name]),
             "method": entry_digest(methods[cell.method.name]),
-            "metrics": scored,
+            **scored,
         }
         for cell in cells
     }

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.errors import NotApplicable
+from actspec_bench.devices import MOST_ROWS
+from actspec_bench.evaluation import Evaluator
 from actspec_bench.meter import DEFAULT_BUDGET, Meter
 from actspec_bench.readouts import decision
 from actspec_bench.seeds import seed_from
@@ -21,32 +22,12 @@ if TYPE_CHECKING:
     Rows = Float[Tensor, "rows n"]
     Values = Float[Tensor, " rows"]
 
-__all__ = ["Problem", "Source"]
+__all__ = ["CPU", "Problem", "Source"]
 
-CHUNK_ROWS = 16_384
-
+CPU = torch.device("cpu")
 Kind = Literal["binary", "masked", "interchange"]
 Readout = Literal["margin", "decision"]
 Sampler = Callable[[int, torch.Generator], Tensor]
-
-
-class _MeteredBackward(torch.autograd.Function):
-    """Identity whose backward pass is counted before the function's own begins.
-
-    Second derivatives could not be counted this way and are refused.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, output: Tensor, meter: Meter) -> Tensor:
-        ctx.meter = meter
-        return output.view_as(output)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        if torch.is_grad_enabled():
-            raise NotApplicable("second derivatives cannot be metered: leave out create_graph")
-        ctx.meter.spend(gradients[0].shape[0], "backward")
-        return gradients[0], None
 
 
 def check_units(n: object) -> None:
@@ -80,6 +61,8 @@ class Source:
         Whether the function answers at any x, not only at rows of its sample.
     notes
         Sentences a reader of the results must know, such as a fixed carrier input.
+    device, batch_rows
+        Where ``margin`` gets its rows, and how many at most at a time. All else is on the CPU.
     """
 
     kind: Kind
@@ -96,6 +79,8 @@ class Source:
     unit_names: Sequence[str] = ()
     layout: tuple[int, ...] | None = None
     notes: Sequence[str] = ()
+    device: torch.device = CPU
+    batch_rows: int = MOST_ROWS
 
     def __post_init__(self) -> None:
         check_units(self.n)
@@ -131,6 +116,9 @@ class Problem:
             raise ValueError(f"budget must be at least 1 row, not {budget}")
         self._source = source
         self._meter = Meter(budget)
+        self._evaluate = Evaluator(
+            source.margin, device=source.device, batch_rows=source.batch_rows
+        )
         self._seed = seed
         self._draws = torch.Generator().manual_seed(seed_from(seed, "draws"))
         self._noise = np.random.default_rng(seed_from(seed, "noise"))
@@ -171,6 +159,11 @@ class Problem:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results must know about this problem."""
         return tuple(self._source.notes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the function is evaluated; the rows and values of a problem are on the CPU."""
+        return self._source.device
 
     @property
     def foreground(self) -> Rows:
@@ -216,17 +209,18 @@ class Problem:
         """
         self._admit(x)
         with torch.no_grad():
-            parts = [self._margin(part) for part in torch.split(x, CHUNK_ROWS)]
-        margin = torch.cat(parts) if parts else torch.empty(0)
+            margin = self._margin(x)
         if self.readout == "margin":
             return margin
         return decision(margin)
 
     def margin(self, x: Rows) -> Values:
-        """Evaluate the margin, (B, n) -> (B,), differentiably; same errors as `value`."""
+        """Evaluate the margin, (B, n) -> (B,), differentiably; same errors as `value`.
+
+        The values depend on x alone, not on what else the function may hold that can learn.
+        """
         self._admit(x)
-        output: Tensor = _MeteredBackward.apply(self._margin(x), self._meter)  # type: ignore[no-untyped-call]
-        return output
+        return self._margin(x)
 
     def sample(self, k: int) -> Rows:
         """Draw ``k`` rows from the problem's distribution D, shape (k, n); costs no query."""
@@ -242,15 +236,7 @@ class Problem:
         self._meter.spend(x.shape[0], "forward")
 
     def _margin(self, x: Tensor) -> Tensor:
-        output = self._source.margin(x.clone())
-        if not isinstance(output, Tensor):
-            output = torch.as_tensor(output)
-        if output.shape != (x.shape[0],):
-            raise ValueError(
-                f"the function returned shape {tuple(output.shape)} for {x.shape[0]} rows; "
-                f"it must return ({x.shape[0]},)"
-            )
-        output = output.to(torch.get_default_dtype())
+        output = self._evaluate(x, self._meter)
         if not torch.isfinite(output).all():
             raise ValueError("the function returned a value that is not finite (NaN or infinity)")
         if self._source.noise:
@@ -307,25 +293,18 @@ class Problem:
         model: torch.nn.Module,
         *,
         layer: str | torch.nn.Module,
-        inputs: Tensor,
-        target: int | Callable[[Tensor], Tensor],
+        inputs: Any,
+        target: int | Callable[[Any], Tensor],
         readout: Readout = "decision",
-        heldout: Tensor | None = None,
-        foreground: Tensor | None = None,
-        budget: int | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> Problem:
-        """Interchange problem of one layer of a network; see `layers.from_module`."""
+        """Interchange problem of one layer of a network, on the network's own device.
+
+        See `layers.from_module` for all options: which ``units`` (``position``, ``call``,
+        ``output``, ``threshold``), ``heldout``, ``foreground``, ``budget`` and ``seed``.
+        """
         from actspec_bench import layers
 
         return layers.from_module(
-            model,
-            layer=layer,
-            inputs=inputs,
-            target=target,
-            readout=readout,
-            heldout=heldout,
-            foreground=foreground,
-            budget=budget,
-            seed=seed,
+            model, layer=layer, inputs=inputs, target=target, readout=readout, **options
         )

@@ -21,7 +21,10 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "captum")
 
 @cache
 def provenance() -> dict[str, Any]:
-    """Versions, commit and machine; nothing that names a person, a host or a folder."""
+    """Versions, commit and machine; nothing that names a person, a host or a folder.
+
+    A record adds the device that its cell ran on.
+    """
     return {
         "actspec_bench": __version__,
         "commit": _commit(),
@@ -31,7 +34,6 @@ def provenance() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "device": "cpu",
         "threads": 1,
     }
 

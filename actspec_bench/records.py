@@ -13,7 +13,7 @@ from actspec_bench.specs import Spec
 
 __all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Record", "Status"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Status = Literal["ok", "error", "timeout", "oom", "over-budget", "skipped"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -84,6 +84,10 @@ class Record(BaseModel):
     main_metric: str = Field(description="the metric that ranks methods on this task")
     status: Status
     reason: str = Field(default="", description="why the status is not ok, in a sentence")
+    lacks: list[str] = Field(
+        default_factory=list,
+        description="data sets or packages whose absence made the cell skipped",
+    )
     traceback: str = Field(default="", description="of an error in a method, task or metric")
     output: str = Field(default="", description="end of what a failed cell printed")
     scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
@@ -105,6 +109,7 @@ class Record(BaseModel):
         default_factory=dict, description="seconds to build, attribute and score"
     )
     sources: dict[str, str] = Field(
-        description="SHA-256 of the code of task, method and metrics, with what they import"
+        description="'task', 'method' and 'metric NAME' -> first 16 hex digits of the SHA-256 "
+        "of their code, with what it imports"
     )
-    provenance: dict[str, Any] = Field(description="versions, commit and machine")
+    provenance: dict[str, Any] = Field(description="versions, commit, machine and device")

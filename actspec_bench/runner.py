@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from actspec_bench.family import end_family, end_orphans, resident
 from actspec_bench.records import Cell
 from actspec_bench.worker import Job, main, preload
 
@@ -31,6 +33,10 @@ POLL_SECONDS = 0.02
 WEIGH_SECONDS = 0.1
 BUILD_SECONDS = 600.0
 MIB = 2**20
+
+# Cells of this process, whichever thread runs them: no orphan of another cell is one of them.
+_living: set[int] = set()
+_cells = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,16 @@ class _Process(Protocol):
 class _Child:
     """A running cell."""
 
-    def __init__(self, context: Any, cell: Cell, plugins: Sequence[str]) -> None:
-        self.cell = cell
+    def __init__(self, context: Any, job: Job) -> None:
+        self.cell = job.cell
+        self.told: dict[str, Any] = {}
         self.connection: Connection
         self.connection, theirs = context.Pipe(duplex=True)
-        self.process: _Process = context.Process(
-            target=main, args=(theirs, Job(cell, tuple(plugins))), daemon=False
-        )
-        self.process.start()
+        self.process: _Process = context.Process(target=main, args=(theirs, job), daemon=False)
+        with _cells:
+            self.process.start()
+            _living.add(self.process.pid or 0)
+        self.parent = _parent(self.process.pid)
         theirs.close()
         self.phase = "start"
         self.since = time.monotonic()
@@ -84,9 +92,10 @@ class _Child:
             fields = self._broken_limit(limits)
         if fields is None and self.process.exitcode is not None:
             fields = self._received() or self._died()
-        if fields is not None:
-            self.end()
-        return fields
+        if fields is None:
+            return None
+        self.end()
+        return self.told | fields
 
     def _received(self) -> dict[str, Any] | None:
         with contextlib.suppress(EOFError, OSError):
@@ -95,6 +104,9 @@ class _Child:
                 if kind == "done":
                     done: dict[str, Any] = content
                     return done
+                if kind == "told":
+                    self.told |= content
+                    continue
                 self.phase, self.since = content, time.monotonic()
         return None
 
@@ -109,7 +121,7 @@ class _Child:
         if time.monotonic() < self.weigh_at:
             return None
         self.weigh_at = time.monotonic() + WEIGH_SECONDS
-        if _resident(self.process.pid) > limits.memory * MIB:
+        if resident(self.process.pid) > limits.memory * MIB:
             return {
                 "status": "oom",
                 "reason": f"the {self.phase} phase used more than {limits.memory:g} MiB",
@@ -127,15 +139,17 @@ class _Child:
     def end(self) -> None:
         """End the process, and whatever it started, by force."""
         pid = self.process.pid
-        for member in _family(pid):
-            with contextlib.suppress(psutil.Error):
-                member.kill()
+        end_family(pid)
         if pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
         self.connection.close()
+        with _cells:
+            _living.discard(pid or 0)
+            if self.parent not in (None, os.getpid()):
+                end_orphans(self.parent, _living)
 
 
 def run_cells(
@@ -144,6 +158,7 @@ def run_cells(
     jobs: int,
     limits: Limits,
     plugins: Sequence[str] = (),
+    device: str = "auto",
     finished: Callable[[Cell, dict[str, Any]], None],
     waiting: Callable[[Sequence[Cell]], None] = lambda _running: None,
 ) -> None:
@@ -153,7 +168,9 @@ def run_cells(
 
     Children start from a fork server that has imported the libraries and done nothing else (or
     from nothing, where there is no fork), with one thread each. Whatever interrupts this
-    function, no child outlives it.
+    function, no child outlives it, nor does what a child has started. The exceptions are
+    processes in sessions of their own (daemons) of a cell that ended by itself: on systems
+    other than Linux, and where the caller's process had a fork server running before.
     """
     left = list(reversed(cells))
     running: list[_Child] = []
@@ -162,7 +179,7 @@ def run_cells(
         try:
             while left or running:
                 while left and len(running) < jobs:
-                    running.append(_Child(context, left.pop(), plugins))
+                    running.append(_Child(context, Job(left.pop(), tuple(plugins), device)))
                 handles = [handle for c in running for handle in (c.connection, c.process.sentinel)]
                 wait(handles, timeout=POLL_SECONDS)
                 waiting([child.cell for child in running])
@@ -199,18 +216,9 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _resident(pid: int | None) -> int:
-    """Bytes resident in a process and its descendants; 0 once it is gone."""
-    total = 0
-    for member in _family(pid):
-        with contextlib.suppress(psutil.Error):
-            total += member.memory_info().rss
-    return total
-
-
-def _family(pid: int | None) -> list[psutil.Process]:
-    """Return a process and its descendants; none once it is gone."""
+def _parent(pid: int | None) -> int | None:
+    """Return the process that forked a cell: the fork server, or without one this process."""
     with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    return []
+        parent: int = psutil.Process(pid).ppid()
+        return parent
+    return None

@@ -11,12 +11,13 @@ from rich.console import Console
 
 from actspec_bench.board import write_board
 from actspec_bench.plan import Suite, plan_cells, sources_of
+from actspec_bench.privacy import sentence
 from actspec_bench.progress import RunProgress
 from actspec_bench.provenance import provenance
 from actspec_bench.records import STATUSES, Cell, Record
 from actspec_bench.registry import methods, metrics, tasks
 from actspec_bench.runner import Limits, run_cells
-from actspec_bench.seeds import canonical_json, digest
+from actspec_bench.seeds import canonical_json
 from actspec_bench.store import Store, Stored
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Settings:
         Run cells again that ended in error, timeout, oom or over-budget.
     fresh
         Set the folder's store aside and start over.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``: where tasks' networks run. A cell that has a record
+        is not run again for another device, on which its numbers would agree.
     """
 
     out: Path
@@ -47,6 +51,7 @@ class Settings:
     plugins: tuple[str, ...] = ()
     retry_failed: bool = False
     fresh: bool = False
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,9 @@ class Summary:
 def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     """Run the cells of ``suite`` that have no valid record yet, and write the board.
 
-    A record is valid if the code of its task, method and metrics is what it was, down to the
-    helpers they import. A cell that was skipped stays so: the method cannot serve the problem.
+    A record is valid if the code of its task, its method and each metric there is now is what
+    it was, down to the helpers they import. A cell that was skipped for want of data or of a
+    package runs again; any other that was skipped stays so: the method cannot serve the problem.
 
     Raises
     ------
@@ -88,16 +94,15 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     """
     cells = plan_cells(suite)
     sources = sources_of(cells)
-    digests = {cell.id: digest(sources[cell.id]) for cell in cells}
     with Store.open(settings.out, fresh=settings.fresh) as store:
         store.plan(cells, {entry.name: entry.card for entry in metrics})
         before = {stored.id: stored for stored in store.stored()}
-        due = [cell for cell in cells if not _valid(before[cell.id], digests[cell.id], settings)]
+        due = [cell for cell in cells if not _valid(before[cell.id], sources[cell.id], settings)]
         store.mark_outdated(
             [
                 cell.id
                 for cell in due
-                if before[cell.id].status and before[cell.id].sources_digest != digests[cell.id]
+                if before[cell.id].status and not _same_code(before[cell.id], sources[cell.id])
             ]
         )
         _tell_what_is_there(store, before, cells, sources, len(due), console)
@@ -108,7 +113,7 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
             def finished(cell: Cell, fields: dict[str, Any]) -> None:
                 nonlocal ran
                 record = _record(cell, fields, sources[cell.id])
-                store.put(record, digests[cell.id])
+                store.put(record)
                 ran += 1
                 progress.finished(cell, record)
 
@@ -118,12 +123,13 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
                     jobs=settings.jobs,
                     limits=settings.limits,
                     plugins=settings.plugins,
+                    device=settings.device,
                     finished=finished,
                     waiting=progress.waiting,
                 )
             except KeyboardInterrupt:
                 interrupted = True
-        done = [stored for stored in store.stored() if stored.id in digests and stored.status]
+        done = [stored for stored in store.stored() if stored.id in sources and stored.status]
         store.export()
         board = write_board(settings.out) if done else None
     statuses = Counter(stored.status for stored in done)
@@ -153,8 +159,8 @@ def _tell_what_is_there(
     store.mark_stale(stale)
     if stale:
         console.print(
-            f"{len(stale)} cells there were made by another version of these tasks or methods; "
-            "they are left out of the board"
+            f"{len(stale)} cells there were made by another version of these tasks, methods or "
+            "metrics; they are left out of the board"
         )
     if len(others) > len(stale):
         console.print(
@@ -164,8 +170,17 @@ def _tell_what_is_there(
 
 
 def _is_stale(stored: Stored, cells: list[Cell], sources: dict[str, dict[str, str]]) -> bool:
-    """Whether a stored cell names a task or method as the plan does, and means another."""
+    """Whether a stored cell has a task, method or metric of the plan's name that is another.
+
+    A metric that only one of the two knows tells nothing: the cell stays as it is.
+    """
     planned = stored.planned
+    metrics_now = sources[cells[0].id] if cells else {}
+    if any(
+        key.startswith("metric ") and stored.sources.get(key, code) != code
+        for key, code in metrics_now.items()
+    ):
+        return True
     for cell in cells:
         now = sources[cell.id]
         if cell.task.label == planned["task"]:
@@ -186,8 +201,13 @@ def _is_stale(stored: Stored, cells: list[Cell], sources: dict[str, dict[str, st
     return False
 
 
-def _valid(stored: Stored, sources: str, settings: Settings) -> bool:
-    if stored.status is None or stored.sources_digest != sources:
+def _same_code(stored: Stored, sources: dict[str, str]) -> bool:
+    """Whether a record was made by this code; it may hold scores of other metrics besides."""
+    return all(stored.sources.get(key) == code for key, code in sources.items())
+
+
+def _valid(stored: Stored, sources: dict[str, str], settings: Settings) -> bool:
+    if stored.status is None or stored.lacks or not _same_code(stored, sources):
         return False
     if settings.retry_failed:
         return stored.status in ("ok", "skipped") and not stored.metric_errors
@@ -196,6 +216,8 @@ def _valid(stored: Stored, sources: str, settings: Settings) -> bool:
 
 def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Record:
     """Build a cell's record; fields that no record can hold make it an ``error``."""
+    fields = dict(fields)
+    device = fields.pop("device", {"device": None})
     identity: dict[str, Any] = {
         "cell": cell.id,
         "task": cell.task.label,
@@ -213,12 +235,12 @@ def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Reco
         "sees_truth": methods[cell.method.name].card.sees_truth,
         "main_metric": tasks[cell.task.name].card.main_metric,
         "sources": sources,
-        "provenance": provenance(),
+        "provenance": provenance() | device,
     }
     try:
         record = Record(**identity, **fields)
         canonical_json(record.model_dump()).encode("utf-8")
     except (ValueError, TypeError) as error:
-        reason = f"the cell's result cannot be stored: {error}".encode("ascii", "replace").decode()
-        return Record(**identity, status="error", reason=" ".join(reason.split()))
+        reason = sentence(f"the cell's result cannot be stored: {error}")
+        return Record(**identity, status="error", reason=reason)
     return record

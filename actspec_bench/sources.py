@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from actspec_bench.devices import MOST_ROWS
 from actspec_bench.errors import NotApplicable
-from actspec_bench.problem import Problem, Readout, Sampler, Source, check_units
+from actspec_bench.problem import CPU, Problem, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -131,11 +132,14 @@ def masked(
     readout: Readout,
     layout: tuple[int, ...] | None = None,
     unit_names: tuple[str, ...] = (),
+    device: torch.device = CPU,
+    batch_rows: int = MOST_ROWS,
 ) -> Source:
     """Source of one input of a network whose n parts are switched on (+1) and off (-1).
 
     ``function`` maps (B, n) coordinates in [-1, +1] to margins; +1 stands for the input's own
-    value, -1 for the baseline's, anything between for the affine mixture of both.
+    value, -1 for the baseline's, anything between for the affine mixture of both. It gets them on
+    ``device``, at most ``batch_rows`` at a time.
     """
     return Source(
         kind="masked",
@@ -148,6 +152,8 @@ def masked(
         threshold=torch.zeros(n),
         layout=layout,
         unit_names=unit_names,
+        device=device,
+        batch_rows=batch_rows,
     )
 
 
@@ -160,12 +166,16 @@ def interchange(
     heldout: Float[Tensor, "heldout n"] | None = None,
     layout: tuple[int, ...] | None = None,
     unit_names: tuple[str, ...] = (),
+    threshold: Float[Tensor, " n"] | None = None,
     notes: tuple[str, ...] = (),
+    device: torch.device = CPU,
+    batch_rows: int = MOST_ROWS,
 ) -> Source:
     """Source of a layer's real activations over a data set; D draws whole rows of them.
 
-    ``function`` maps (B, n) activations to margins. The baseline is the rows' mean, and a unit
-    is on where it exceeds zero. Scores use the rows ``heldout``, which methods never see.
+    ``function`` maps (B, n) activations on ``device``, at most ``batch_rows``, to margins. The
+    baseline is the rows' mean, and a unit is on where it exceeds ``threshold``, zero if not
+    given. Scores use the rows ``heldout``, which methods never see.
     """
     n = activations.shape[1]
     return Source(
@@ -177,8 +187,10 @@ def interchange(
         readout=readout,
         foreground=foreground,
         baseline=activations.mean(0),
-        threshold=torch.zeros(n),
+        threshold=torch.zeros(n) if threshold is None else threshold,
         layout=layout,
         unit_names=unit_names,
         notes=notes,
+        device=device,
+        batch_rows=batch_rows,
     )

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from actspec_bench.cards import MetricCard
 from actspec_bench.errors import StoreError
 from actspec_bench.records import SCHEMA_VERSION, Cell, Record
-from actspec_bench.seeds import canonical_json, digest
+from actspec_bench.seeds import canonical_json
 
 __all__ = ["Results", "Store", "Stored", "read_results"]
 
@@ -26,7 +26,6 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cells (
     id TEXT PRIMARY KEY,
     planned TEXT NOT NULL,   -- JSON: what the cell is, for boards while it has no record
-    sources TEXT,            -- digest of the code that made the record
     stale INTEGER NOT NULL DEFAULT 0,  -- 1: another version's, off the board; 2: to be made again
     record TEXT              -- JSON of the record, NULL until the cell has finished
 );
@@ -39,8 +38,8 @@ class Stored:
 
     id: str
     planned: dict[str, Any]
-    sources_digest: str | None
     status: str | None
+    lacks: list[str]
     metric_errors: dict[str, str]
     sources: dict[str, str]
 
@@ -131,19 +130,18 @@ class Store:
 
     def _published(self) -> Results | None:
         """Return what records.jsonl holds, for a folder that came without its store."""
-        return read_results(self.folder) if (self.folder / "records.jsonl").exists() else None
+        if not (self.folder / "records.jsonl").exists():
+            return None
+        return _read(self.folder, "use another --out, or --fresh to set it aside and start over")
 
     def _restore(self, results: Results) -> None:
         """Fill a new store with published results, so that a run adds to them."""
-        cells: list[tuple[str, str, str | None, str | None]] = [
-            (r.cell, canonical_json(_planned(r)), digest(r.sources), _to_json(r))
-            for r in results.records
+        cells: list[tuple[str, str, str | None]] = [
+            (r.cell, canonical_json(_planned(r)), _to_json(r)) for r in results.records
         ]
-        cells += [(cell["cell"], canonical_json(cell), None, None) for cell in results.pending]
+        cells += [(cell["cell"], canonical_json(cell), None) for cell in results.pending]
         with self._writing():
-            self.db.executemany(
-                "INSERT INTO cells (id, planned, sources, record) VALUES (?, ?, ?, ?)", cells
-            )
+            self.db.executemany("INSERT INTO cells (id, planned, record) VALUES (?, ?, ?)", cells)
         self._note_metrics(results.metrics)
 
     def _connect(self) -> None:
@@ -158,9 +156,7 @@ class Store:
                     "INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),)
                 )
             row = self._db.execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()
-            self._db.execute(
-                "SELECT id, planned, sources, stale, record FROM cells LIMIT 1"
-            ).fetchone()
+            self._db.execute("SELECT id, planned, stale, record FROM cells LIMIT 1").fetchone()
         except sqlite3.OperationalError as error:
             if "no such" in str(error):
                 raise self._damaged(error) from None
@@ -209,21 +205,22 @@ class Store:
     def stored(self) -> list[Stored]:
         """Return what is needed of every cell to tell whether it is done and still valid."""
         query = (
-            "SELECT id, planned, sources, "
+            "SELECT id, planned, "
             "CASE stale WHEN 2 THEN NULL ELSE json_extract(record, '$.status') END, "
-            "json_extract(record, '$.metric_errors'), json_extract(record, '$.sources') FROM cells"
+            "json_extract(record, '$.lacks'), json_extract(record, '$.metric_errors'), "
+            "json_extract(record, '$.sources') FROM cells"
         )
         with self._reading():
             return [
                 Stored(
                     id_,
                     json.loads(planned),
-                    digest_,
                     status,
+                    json.loads(lacks or "[]"),
                     json.loads(errors or "{}"),
                     json.loads(sources or "{}"),
                 )
-                for id_, planned, digest_, status, errors, sources in self.db.execute(query)
+                for id_, planned, status, lacks, errors, sources in self.db.execute(query)
             ]
 
     def mark_stale(self, ids: list[str]) -> None:
@@ -236,12 +233,12 @@ class Store:
         with self._writing():
             self.db.executemany("UPDATE cells SET stale = 2 WHERE id = ?", [(i,) for i in ids])
 
-    def put(self, record: Record, sources: str) -> None:
+    def put(self, record: Record) -> None:
         """Store the record of a finished cell, in one transaction."""
         with self._writing():
             self.db.execute(
-                "UPDATE cells SET record = ?, sources = ?, stale = 0 WHERE id = ?",
-                (_to_json(record), sources, record.cell),
+                "UPDATE cells SET record = ?, stale = 0 WHERE id = ?",
+                (_to_json(record), record.cell),
             )
 
     def export(self) -> Path:
@@ -306,6 +303,15 @@ def read_results(folder: Path) -> Results:
     StoreError
         There is none, or it is damaged, incomplete or of another schema version.
     """
+    return _read(
+        folder,
+        "get it again, or where there is a records.db run the same command again, which writes "
+        "it anew",
+    )
+
+
+def _read(folder: Path, remedy: str) -> Results:
+    """Read ``records.jsonl``; ``remedy`` is what to do where it is damaged."""
     file = folder / "records.jsonl"
     if not file.is_file():
         raise StoreError(
@@ -322,13 +328,10 @@ def read_results(folder: Path) -> Results:
             return Results(records, header["pending"], _cards(header["metrics"]))
     except (ValueError, KeyError, TypeError, OSError, ValidationError) as error:
         reason = str(error).partition("\n")[0]
-        raise StoreError(
-            f"{file} is damaged ({reason}); get it again, or where there is a records.db run "
-            "the same command again, which writes it anew"
-        ) from None
+        raise StoreError(f"{file} is damaged ({reason}); {remedy}") from None
     raise StoreError(
-        f"{file} has schema version {version} and this program reads {SCHEMA_VERSION}; "
-        "use the release that wrote it"
+        f"{file} has schema version {version} and this program reads {SCHEMA_VERSION}; run its "
+        "command again with --fresh or another --out, or use the release that wrote it"
     )
 
 

@@ -32,13 +32,19 @@ class Truth:
         reported subset outside ``spectrum`` a *false* discovery. (Under a distribution with twins
         or constant units another subset may have the same character; reporting it is false too,
         since the function does not use it.)
+    minor
+        Subsets with coefficients too small to be asked for: missing them costs nothing, and
+        reporting them is not false.
     """
 
     spectrum: Mapping[Subset, float]
     n: int
     exhaustive: bool = True
+    minor: frozenset[Subset] = frozenset()
 
     def __post_init__(self) -> None:
+        if self.minor & self.spectrum.keys():
+            raise ValueError("a subset is asked for and called minor")
         for subset, coefficient in self.spectrum.items():
             if list(subset) != sorted(set(subset)) or not subset:
                 raise ValueError(f"true subset {subset} must be sorted, without repeats, not empty")

@@ -6,11 +6,13 @@ import os
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from actspec_bench.data.finding import VARIABLE, data_dir
 from actspec_bench.errors import UsageError
+from actspec_bench.family import adopt_orphans, end_family
 from actspec_bench.registry import methods, metrics, tasks
 
 if TYPE_CHECKING:
@@ -23,10 +25,15 @@ OUTPUT_BYTES = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is told: its cell, and the plug-in files to load first."""
+    """What a child is told: its cell, the plug-in files to load first, where data lies, the device.
+
+    The folder of data is told, since a fork server has the environment of its first start.
+    """
 
     cell: Cell
     plugins: tuple[str, ...]
+    device: str = "auto"
+    data_dir: str = field(default_factory=lambda: str(data_dir().absolute()))
 
 
 def preload() -> list[str]:
@@ -40,18 +47,28 @@ def preload() -> list[str]:
         if entry.function.__module__ in built_in
         for name in getattr(entry.card, "imports", ())
     }
-    return ["actspec_bench.cell", "scipy.optimize", "sklearn.metrics", *sorted(built_in | named)]
+    return [
+        "actspec_bench.adopting",
+        "actspec_bench.cell",
+        "scipy.optimize",
+        "sklearn.metrics",
+        *sorted(built_in | named),
+    ]
 
 
 def main(connection: Connection, job: Job) -> None:
-    """Run one cell and send ``("phase", name)`` as it goes and ``("done", fields)`` at last.
+    """Run one cell and send ``("done", fields)`` at last.
 
-    The process leads a group of its own, prints into a file, computes on one thread, and waits
-    at last to be ended: by the parent, or when the other end of ``connection`` closes, however
-    that came about.
+    As it goes it sends ``("phase", name)``, and ``("told", fields)`` that hold even if the cell
+    has to be ended.
+
+    The process leads a session of its own, adopts the orphans of what it starts, prints into a
+    file, computes on one thread, and waits at last to be ended: by the parent, or when the other
+    end of ``connection`` closes, however that came about.
     """
     if hasattr(os, "setsid"):
         os.setsid()
+    adopt_orphans()
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     from actspec_bench.privacy import without_folders
 
@@ -74,21 +91,30 @@ def main(connection: Connection, job: Job) -> None:
 def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
+    from actspec_bench import devices
     from actspec_bench.cell import execute
     from actspec_bench.plugins import load_entry_points, load_file
+    from actspec_bench.privacy import sentence
 
     torch.set_num_threads(1)
+    os.environ[VARIABLE] = job.data_dir
     load_entry_points()
     try:
         for plugin in job.plugins:
             load_file(plugin)
+        devices.use(job.device)
     except UsageError as error:
-        return {"status": "error", "reason": str(error)}
-    return execute(job.cell, lambda phase: connection.send(("phase", phase)))
+        return {"status": "error", "reason": sentence(error)}
+    return execute(
+        job.cell,
+        lambda phase: connection.send(("phase", phase)),
+        lambda fields: connection.send(("told", fields)),
+    )
 
 
 def _end_with_parent(connection: Connection) -> None:
     try:
         connection.recv()
     except (EOFError, OSError):
+        end_family(os.getpid(), spare={os.getpid()})
         os._exit(1)

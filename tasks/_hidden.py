@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from actspec_bench.devices import chosen, placed
 from actspec_bench.problem import Problem
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import FOREGROUND_ROWS, interchange
@@ -36,8 +36,8 @@ class Bottleneck:
 
     before: Float[Tensor, "rows units"]
     heldout: Float[Tensor, "heldout units"]
-    activate: Callable[[Tensor], Tensor]
-    read: Callable[[Tensor], Tensor]
+    activate: nn.Module
+    read: nn.Module
 
 
 def hidden_units(
@@ -53,13 +53,14 @@ def hidden_units(
     The rows to explain are the first 16 that the network takes for the class and the first 16
     that it does not.
     """
-    activations = layer.activate(layer.before)
+    read = placed(layer.read)
 
     def margin(x: Tensor) -> Tensor:
-        return class_margin(layer.read(x), target, against)
+        return class_margin(read(x), target, against)
 
     with torch.no_grad():
-        is_target = margin(activations) >= 0
+        activations, heldout = layer.activate(layer.before), layer.activate(layer.heldout)
+        is_target = class_margin(layer.read(activations), target, against) >= 0
     half = FOREGROUND_ROWS // 2
     return Problem(
         interchange(
@@ -67,7 +68,8 @@ def hidden_units(
             activations,
             readout=readout,
             foreground=torch.cat([activations[is_target][:half], activations[~is_target][:half]]),
-            heldout=layer.activate(layer.heldout),
+            heldout=heldout,
             layout=layout,
+            device=chosen(),
         )
     )

@@ -12,6 +12,7 @@ from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_
 from actspec_bench.tasks._patches import Patches, in_random_order, patch_instance
 from torch import Tensor, nn
 
+from actspec_bench.devices import chosen, placed, rows_per_batch
 from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problem import Problem, Readout
@@ -106,12 +107,12 @@ def channels(seed: int, *, readout: Readout, subsets: int) -> Instance:
 
     off = cached_tensors("mnist-channel-means", mean_maps, network=network)["mean"]
 
-    def margin_of(position: int) -> Callable[[Tensor], Tensor]:
+    def margin_of(position: int, rest: nn.Module = rest) -> Callable[[Tensor], Tensor]:
         own, label = first(data["test_x"][position : position + 1])[0], data["test_y"][position]
         middle, half = (own + off) / 2, (own - off) / 2
 
         def margin(x: Tensor) -> Tensor:
-            maps = torch.addcmul(middle, x[:, :, None, None], half)
+            maps = torch.addcmul(middle.to(x.device), x[:, :, None, None], half.to(x.device))
             return class_margin(rest(maps), int(label))
 
         return margin
@@ -126,6 +127,10 @@ def channels(seed: int, *, readout: Readout, subsets: int) -> Instance:
         recipe=recipe_digest(__file__),
     )
     found = enumeration(margins, readout=readout, subsets=subsets)
-    problem = Problem(masked(margin_of(position), CHANNELS, readout=readout))
+    margin = margin_of(position, placed(rest))
+    batch = rows_per_batch(
+        lambda rows: margin(torch.ones(rows, CHANNELS, device=chosen())), chosen()
+    )
+    source = masked(margin, CHANNELS, readout=readout, device=chosen(), batch_rows=batch)
     facts = {"test_accuracy": accuracy, "digit": int(data["test_y"][position])}
-    return Instance(problem, found.truth, {**facts, **found.facts})
+    return Instance(Problem(source), found.truth, {**facts, **found.facts})

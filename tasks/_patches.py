@@ -10,6 +10,7 @@ import torch
 from actspec_bench.tasks._enumeration import enumeration, searched
 from torch import Tensor, nn
 
+from actspec_bench.devices import chosen, placed
 from actspec_bench.instance import Instance
 from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problem import Problem
@@ -51,10 +52,11 @@ def patch_margin(
     model: nn.Module, image: Float[Tensor, " pixels"], label: int, patches: Patches
 ) -> Callable[[Tensor], Tensor]:
     """Margin of ``label`` with each patch between blank (-1) and its own ink (+1)."""
-    of_pixel = patches.of_pixel()
+    of_pixel, half = patches.of_pixel(), image / 2
 
     def margin(x: Tensor) -> Tensor:
-        shown = torch.addcmul(image / 2, x[:, of_pixel], image / 2)
+        ink = half.to(x.device)
+        shown = torch.addcmul(ink, x[:, of_pixel], ink)
         return class_margin(model(shown), label)
 
     return margin
@@ -77,7 +79,7 @@ def patch_instance(
     the patterns; the facts hold its label as ``digit``.
     """
 
-    def margin_of(position: int) -> Callable[[Tensor], Tensor]:
+    def margin_of(position: int, model: nn.Module = model) -> Callable[[Tensor], Tensor]:
         return patch_margin(model, images[position], int(labels[position]), patches)
 
     position, margins = searched(
@@ -92,11 +94,12 @@ def patch_instance(
     found = enumeration(margins, readout=readout, subsets=subsets)
     problem = Problem(
         masked(
-            margin_of(position),
+            margin_of(position, placed(model)),
             patches.count,
             readout=readout,
             layout=(patches.blocks, patches.blocks),
             unit_names=patches.names(),
+            device=chosen(),
         )
     )
     return Instance(problem, found.truth, {"digit": int(labels[position]), **found.facts})

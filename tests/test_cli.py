@@ -58,6 +58,9 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
         (["leaderboard", "x", "--format", "pdf"], "no format 'pdf'"),
         (["compare", "nowhere", "a", "b"], "no records.jsonl in nowhere"),
         (["compare", "x"], "Missing argument"),
+        (["data", "fetsh"], "data has no command 'fetsh'; did you mean 'fetch'"),
+        (["data", "fetch", "mnits"], "no data set 'mnits'; did you mean 'mnist'"),
+        (["run", "--data-dir", "nowhere"], "Directory 'nowhere' does not exist"),
     ],
 )
 def test_a_mistake_gets_one_line_and_nothing_is_written(
@@ -168,7 +171,22 @@ def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> No
         db.execute("UPDATE meta SET value = '99'")
         db.commit()
     line = refused(run("run", *QUICK, "--out", folder))
-    assert "schema version 99 and this program writes 1" in line
+    assert "schema version 99 and this program writes 2" in line
+    assert "--fresh to set the old store aside" in line
+
+
+def test_records_of_the_first_schema_are_told_with_the_remedy(
+    finished: Path, tmp_path: Path
+) -> None:
+    text = (finished / "records.jsonl").read_text()
+    old = text.replace('"schema_version":2', '"schema_version":1')
+    (tmp_path / "records.jsonl").write_text(old)
+    for words in (("leaderboard", tmp_path), ("run", *QUICK, "--out", tmp_path)):
+        line = refused(run(*words))
+        assert "has schema version 1 and this program reads 2" in line
+        assert "--fresh or another --out" in line
+    assert run("run", *QUICK, "--out", tmp_path, "--fresh").returncode == 0
+    assert (tmp_path / "set-aside-1" / "records.jsonl").read_text() == old
 
 
 @pytest.mark.parametrize(
@@ -176,7 +194,7 @@ def test_a_store_of_another_schema_is_told(finished: Path, tmp_path: Path) -> No
     [
         (lambda text: text[: len(text) // 2], "is damaged"),
         (lambda text: text + text.splitlines()[1] + "\n", "records announced"),
-        (lambda text: text.replace('"schema_version":1', '"schema_version":7'), "version 7"),
+        (lambda text: text.replace('"schema_version":2', '"schema_version":7'), "version 7"),
         (lambda _text: "", "is damaged"),
         (lambda text: text.replace('"status":"ok"', '"status":"fine"'), "is damaged"),
     ],
@@ -200,8 +218,12 @@ def test_a_folder_that_came_without_its_store_starts_from_its_records(
     assert {r.method for r in read_results(tmp_path).records} == {"constant", "random"}
     (tmp_path / "records.db").unlink()
     (tmp_path / "records.jsonl").write_text("damaged")
-    assert "is damaged" in refused(run("run", *QUICK, "--out", tmp_path))
+    line = refused(run("run", *QUICK, "--out", tmp_path))
+    assert "records.jsonl is damaged" in line
+    assert "use another --out, or --fresh to set it aside" in line
     assert (tmp_path / "records.jsonl").read_text() == "damaged"
+    assert run("run", *QUICK, "--out", tmp_path, "--fresh").returncode == 0
+    assert (tmp_path / "set-aside-1" / "records.jsonl").read_text() == "damaged"
 
 
 def test_records_of_another_version_of_a_task_leave_the_board(tmp_path: Path) -> None:
@@ -222,6 +244,72 @@ def test_records_of_another_version_of_a_task_leave_the_board(tmp_path: Path) ->
     assert "2 cells there were made by another version" in done.stderr
     (record,) = read_results(tmp_path / "out").records
     assert (record.method, record.task_version) == ("constant", 2)
+
+
+def metric_file(folder: Path, name: str, value: int) -> Path:
+    file = folder / f"{name}.py"
+    file.write_text(
+        "from actspec_bench import metric\n"
+        f"@metric('{name}', family='recovery', higher_is_better=True)\n"
+        f"def {name}(outcome):\n    'Constant.'\n    return {value}\n"
+    )
+    return file
+
+
+def test_a_changed_metric_takes_old_scores_off_the_board_and_a_new_one_does_not(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    run_cell = ("run", "--out", out, *QUICK[:2], "--seeds", "1", "--json", "-m")
+    mine = ("--plugin", metric_file(tmp_path, "mine", 1))
+    assert run(*run_cell, "constant", *mine).returncode == 0
+    other = ("--plugin", metric_file(tmp_path, "other", 1))
+    done = run(*run_cell, "random", *mine, *other)
+    assert "were made by another version" not in done.stderr
+    assert {r.method for r in read_results(out).records} == {"constant", "random"}
+    told = json.loads(run(*run_cell, "constant", *mine).stdout)
+    assert told["ran"] == 0
+    told = json.loads(run(*run_cell, "constant", *mine, *other).stdout)
+    assert told["ran"] == 1
+    told = json.loads(run(*run_cell, "constant").stdout)
+    assert told["ran"] == 0
+    metric_file(tmp_path, "mine", 2)
+    done = run(*run_cell, "constant", *mine)
+    assert "1 cells there were made by another version" in done.stderr
+    assert json.loads(done.stdout)["ran"] == 1
+    (record,) = read_results(out).records
+    assert (record.method, record.scores["mine"]) == ("constant", 2)
+
+
+def test_a_cell_that_lacked_something_runs_again_and_other_skipped_ones_do_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "plug.py").write_text(
+        "import os\n"
+        "from actspec_bench import Missing, NotApplicable, Problem, task\n"
+        "@task('fetched', truth='none', main_metric='surrogate_r2')\n"
+        "def fetched(seed):\n    'Needs data.'\n"
+        "    if 'DATA_IS_THERE' not in os.environ:\n"
+        "        raise Missing('no data; fetch it', lacks='mnist')\n"
+        "    return Problem.from_function(lambda x: x[:, 0], 4, seed=seed)\n"
+        "@task('unfit', truth='none', main_metric='surrogate_r2')\n"
+        "def unfit(seed):\n    'Never fits.'\n    raise NotApplicable('never')\n"
+    )
+    words = (
+        "run", "--plugin", "plug.py", "-t", "fetched", "-t", "unfit", "-m", "constant",
+        "--seeds", "1", "--out", "out", "--json",
+    )  # fmt: skip
+    assert json.loads(run(*words, cwd=tmp_path).stdout)["ran"] == 2
+    records = {r.task: r for r in read_results(tmp_path / "out").records}
+    assert (records["fetched"].status, records["fetched"].lacks) == ("skipped", ["mnist"])
+    assert records["fetched"].reason == "no data; fetch it"
+    assert (records["unfit"].status, records["unfit"].lacks) == ("skipped", [])
+    told = json.loads(run(*words, cwd=tmp_path).stdout)
+    assert (told["ran"], told["statuses"]) == (1, {"skipped": 2})
+    there = os.environ | {"DATA_IS_THERE": "1"}
+    told = json.loads(run(*words, cwd=tmp_path, env=there).stdout)
+    assert (told["ran"], told["statuses"]) == (1, {"ok": 1, "skipped": 1})
+    assert json.loads(run(*words, cwd=tmp_path).stdout)["ran"] == 0
 
 
 def test_a_result_that_no_record_can_hold_is_an_error_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -341,7 +429,9 @@ def test_records_name_their_machine_but_no_folder_or_user(finished: Path) -> Non
     (record,) = read_results(finished).records
     assert record.provenance["packages"]["torch"]
     assert record.provenance["threads"] == 1
-    assert set(record.sources) == {"task", "method", "metrics"}
+    scored = {f"metric {name}" for name in (*record.scores, *record.missing)}
+    assert set(record.sources) == {"task", "method"} | scored
+    assert all(len(code) == 16 for code in record.sources.values())
     text = (finished / "records.jsonl").read_text()
     assert str(Path.home()) not in text
     assert str(finished) not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scoring import outcome, parity_sum, score
+from scoring import outcome, parity_sum, rng, score
 
 from actspec_bench import Attribution, Problem, Truth, Undefined
+from actspec_bench.metrics._joint import beyond_parts, joint_variance
 from actspec_bench.metrics.faithfulness import similarity_curve
 from actspec_bench.views import ScoringView
 
@@ -276,7 +278,97 @@ def test_joint_share_of_dependent_units_counts_what_a_sum_can_explain() -> None:
     rows = torch.tensor([[1.0, 1], [1, -1], [-1, 1]]).repeat(50, 1)
     problem = Problem.from_samples(rows, rows[:, 0] * rows[:, 1])
     found = Attribution.from_subsets({(0, 1): 1.0})
-    assert score("joint_share", outcome(problem, found)) == pytest.approx(0, abs=1e-6)
+    # One draw more than the 65,536 would be the first without either: (3/2)^2 / (9 + 65,537).
+    assert score("joint_share", outcome(problem, found)) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("order", range(2, 11))
+def test_joint_share_of_a_parity_is_one_at_every_order(order: int) -> None:
+    subset = tuple(range(1, order + 1))
+    found = Attribution.from_subsets({subset: 1.0})
+    problem = parity_sum({subset: 1.0}, 12)
+    scores = [score("joint_share", outcome(problem, found, seed=s)) for s in range(4)]
+    assert scores == pytest.approx([1.0] * 4, abs=0.005)
+    half = parity_sum({subset: 1.0, subset[:2]: 1.0} if order > 2 else {subset: 1.0, (1,): 1.0}, 12)
+    scores = [score("joint_share", outcome(half, found, seed=s)) for s in range(8)]
+    assert np.mean(scores) == pytest.approx(0.5, abs=0.02)
+
+
+def test_joint_share_of_a_parity_of_biased_units_has_its_closed_form() -> None:
+    """Of independent units on with probability q: (4 q (1 - q))^k of the parity's variance."""
+    order, q = 6, 0.7
+
+    def sampler(k: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.where(torch.rand(k, 8, generator=generator) < q, 1.0, -1.0)
+
+    from dataclasses import replace
+
+    base = parity_sum({tuple(range(order)): 1.0}, 8)
+    problem = Problem(replace(base._source, sampler=sampler))
+    found = Attribution.from_subsets({tuple(range(order)): 1.0})
+    scores = [score("joint_share", outcome(problem, found, seed=s)) for s in range(8)]
+    share = (4 * q * (1 - q)) ** order / (1 - (2 * q - 1) ** (2 * order))
+    assert np.mean(scores) == pytest.approx(share, abs=0.01)
+
+
+def joint_brute_force(p: np.ndarray, mean: np.ndarray) -> tuple[float, float]:
+    """Variance explained by the pattern, and its residual on every proper character."""
+    k = len(p).bit_length() - 1
+    signs = np.array([[1 - 2 * (c >> i & 1) for i in range(k)] for c in range(2**k)])
+    proper = [[i for i in range(k) if s >> i & 1] for s in range(2**k - 1)]
+    design = np.stack([signs[:, members].prod(1) for members in proper], 1)
+    root = np.sqrt(p)
+    weights = np.linalg.lstsq(design * root[:, None], mean * root, rcond=None)[0]
+    residual = p @ (mean - design @ weights) ** 2
+    return p @ mean**2 - (p @ mean) ** 2, residual
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_joint_effects_are_unbiased_whatever_the_noise_of_each_cell(k: int) -> None:
+    generator = rng(k)
+    p = generator.dirichlet(np.full(2**k, 5.0))
+    mean, spread = generator.normal(size=2**k), generator.exponential(3, size=2**k)
+    found = []
+    for _ in range(1000):
+        cell = generator.choice(2**k, 400 * 2**k, p=p)
+        values = mean[cell] + spread[cell] * generator.normal(size=len(cell))
+        values = torch.from_numpy(values - values.mean())
+        cells = torch.from_numpy(cell)
+        occupancy = torch.from_numpy(generator.multinomial(65_536, p))
+        whole = float(joint_variance(cells, 2**k, values[:, None])[0])
+        found.append((whole, beyond_parts(cells, values, occupancy)))
+    error = np.std(found, axis=0) / len(found) ** 0.5
+    exact = np.array(joint_brute_force(p, mean))
+    assert np.all(np.abs(np.mean(found, axis=0) - exact) < 4 * error)
+    assert np.all(error < 0.2 * exact)
+
+
+def test_joint_variance_is_a_mean_over_pairs_of_draws() -> None:
+    cell = torch.tensor([0, 0, 0, 1, 1, 3])
+    values = torch.tensor([1.0, 2.0, 4.0, -1.0, 3.0, 9.0]).double()
+    pairs = {0: (2 + 4 + 8) / 3, 1: -3.0}
+    everywhere = [values[i] * values[j] for i in range(6) for j in range(6) if i != j]
+    expected = (3 * pairs[0] + 2 * pairs[1]) / 5 - np.mean(everywhere)
+    found = joint_variance(cell, 4, torch.stack([values, 0 * values], 1))
+    assert found.tolist() == pytest.approx([expected, 0])
+
+
+@pytest.mark.parametrize("spread", ["equal", "unequal"])
+def test_joint_share_of_noise_is_seldom_defined_however_subsets_overlap(spread: str) -> None:
+    """Without an effect the gate passes once in 200 times; ten overlapping subsets, 80 seeds."""
+
+    def noise(x: torch.Tensor) -> torch.Tensor:
+        rare = (x[:, :3] > 0).all(1)
+        return x[:, 8] * x[:, 9] * (0.1 + 3 * rare if spread == "unequal" else 1)
+
+    problem = Problem.from_function(noise, 10)
+    found = Attribution.from_subsets({(0, i, j): 1.0 for i in range(1, 5) for j in range(i + 1, 6)})
+    passed = 0
+    for seed in range(80):
+        with contextlib.suppress(Undefined):
+            score("joint_share", outcome(problem, found, seed=seed))
+            passed += 1
+    assert passed <= 3  # P(more than 3 of 80 at 1 in 200) < 0.001
 
 
 def test_joint_share_is_undefined_without_a_joint_effect() -> None:

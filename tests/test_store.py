@@ -19,7 +19,7 @@ def cells() -> list[Cell]:
 
 
 def record(cell: Cell) -> Record:
-    return _record(cell, {"status": "ok"}, {"task": "t", "method": "m", "metrics": "x"})
+    return _record(cell, {"status": "ok"}, {"task": "t", "method": "m", "metric mine": "x"})
 
 
 def counts(store: Store) -> tuple[int, int]:
@@ -33,12 +33,12 @@ def test_cells_are_pending_until_they_have_a_record_and_again_when_outdated(tmp_
     with Store.open(tmp_path) as store:
         store.plan([first, second], CARDS)
         assert counts(store) == (0, 2)
-        store.put(record(first), "digest")
+        store.put(record(first))
         assert counts(store) == (1, 1)
         store.mark_outdated([first.id])
         assert counts(store) == (0, 2)
         assert {stored.status for stored in store.stored()} == {None}
-        store.put(record(first), "newer")
+        store.put(record(first))
         assert counts(store) == (1, 1)
 
 
@@ -48,7 +48,7 @@ def test_a_stale_cell_leaves_the_board_and_comes_back_when_it_is_planned_again(
     first, second = cells()
     with Store.open(tmp_path) as store:
         store.plan([first, second], CARDS)
-        store.put(record(first), "digest")
+        store.put(record(first))
         store.mark_stale([first.id, second.id])
         assert counts(store) == (0, 0)
         store.plan([first], CARDS)
@@ -72,7 +72,7 @@ def test_an_import_that_fails_loses_nothing_however_often_it_is_tried(tmp_path: 
     first, second = cells()
     with Store.open(tmp_path) as store:
         store.plan([first, second], CARDS)
-        store.put(record(first), "digest")
+        store.put(record(first))
         file = store.export()
     (tmp_path / "records.db").unlink()
     lines = file.read_text().splitlines()

@@ -10,7 +10,10 @@ from actspec_bench.store import read_results, write_text
 __all__ = ["FORMATS", "check_board", "load_board", "render", "write_board"]
 
 FORMATS = ("md", "csv", "json", "tex", "html")
-PICTURE = "recovery.svg"
+PICTURES = {
+    "recovery.svg": "Main metric against queries",
+    "sweeps.svg": "Scores against a parameter of the task",
+}
 
 
 def load_board(folder: Path) -> Board:
@@ -22,17 +25,21 @@ def render(board: Board) -> dict[str, str]:
     """File name -> text of everything that is written beside records.jsonl."""
     from actspec_bench.board.page import to_html
     from actspec_bench.board.pictures import recovery_against_queries
+    from actspec_bench.board.sweeps import scores_by_parameter
     from actspec_bench.board.text import to_json, to_markdown, to_tex
     from actspec_bench.board.tidy import to_csv
 
-    picture = recovery_against_queries(board)
+    drawn = {"recovery.svg": recovery_against_queries(board)}
+    swept = scores_by_parameter(board)
+    if swept is not None:
+        drawn["sweeps.svg"] = swept
     return {
-        "leaderboard.md": to_markdown(board, PICTURE),
+        "leaderboard.md": to_markdown(board, {file: PICTURES[file] for file in drawn}),
         "leaderboard.csv": to_csv(board),
         "leaderboard.json": to_json(board),
         "leaderboard.tex": to_tex(board),
-        "leaderboard.html": to_html(board, picture),
-        PICTURE: picture,
+        "leaderboard.html": to_html(board, {PICTURES[file]: svg for file, svg in drawn.items()}),
+        **drawn,
     }
 
 

@@ -9,6 +9,7 @@ from actspec_bench.board.text import (
     READING,
     coverage,
     detail,
+    facts_told,
     instances_told,
     mark,
     named,
@@ -20,22 +21,27 @@ from actspec_bench.board.text import (
 __all__ = ["to_html"]
 
 
-def to_html(board: Board, picture: str) -> str:
-    """Render the page: summary by budget, the picture, every metric by task, failures."""
+def to_html(board: Board, pictures: dict[str, str]) -> str:
+    """Render the page: summary by budget, pictures (title -> SVG), every metric, failures."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        coverage=coverage, mark=mark, named=named, number=number, overall=overall
+        coverage=coverage,
+        facts_told=facts_told,
+        mark=mark,
+        named=named,
+        number=number,
+        overall=overall,
     )
     template = files("actspec_bench.board").joinpath("page.html.jinja").read_text("utf-8")
     page = environment.from_string(template).render(
         board=board,
         budgets=list(reversed(board.budgets)),
         reading=READING.replace("**", "").replace("`", "") + " " + instances_told(board),
-        picture=picture[picture.index("<svg") :],
+        pictures={title: svg[svg.index("<svg") :] for title, svg in pictures.items()},
         details={
             task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
             for task in board.tasks

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from actspec_bench.board.table import Board, Group
+from actspec_bench.board.table import Board, Entry, Group
 from actspec_bench.board.text import named
 
-__all__ = ["recovery_against_queries"]
+__all__ = [
+    "draw_scores",
+    "is_control",
+    "method_styles",
+    "recovery_against_queries",
+    "small_multiples",
+    "wrapped",
+]
 
 COLUMNS = 3
 # Okabe & Ito's palette, distinguishable with colour-vision deficiencies.
@@ -22,36 +30,47 @@ def recovery_against_queries(board: Board) -> str:
 
     The oracle is a dashed line at its score, the random control a dotted one.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     methods = [s.method for s in board.standings[board.budgets[-1]]] if board.budgets else []
-    styles = _styles(sorted({m for m in methods if not _control(board, m)}))
-    columns = max(1, min(COLUMNS, len(board.tasks)))
-    rows = max(1, -(-len(board.tasks) // columns))
-    settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(settings):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06, wspace=0.04)
-        figure = Figure(figsize=(max(3.7 * columns, 5.5), 3.1 * rows + 0.6), layout=layout)
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    styles = method_styles(sorted({m for m in methods if not is_control(board, m)}))
+
+    def draw(axes: list[Any]) -> None:
         for axis, task in zip(axes, board.tasks, strict=False):
             axis.set_xscale("log")
             for method in methods:
                 _draw(axis, board, task, method, styles.get(method))
             if not axis.lines:
                 axis.set_xlim(1, 10)
-            axis.set_title(_wrapped(task), fontsize=8.5)
+            axis.set_title(wrapped(task), fontsize=8.5)
             axis.set_ylabel(named(board.main_metrics[task], board))
             axis.set_xlabel("rows asked, forward and backward")
+
+    return small_multiples(len(board.tasks), min(COLUMNS, len(board.tasks)), methods, draw)
+
+
+def small_multiples(
+    count: int, columns: int, methods: list[str], draw: Callable[[list[Any]], None]
+) -> str:
+    """SVG of ``count`` panels that ``draw`` fills, with one legend of methods below."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = max(1, columns)
+    rows = max(1, -(-count // columns))
+    settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
+    with mpl.rc_context(settings):
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06, wspace=0.04)
+        figure = Figure(figsize=(max(3.7 * columns, 5.5), 3.1 * rows + 0.6), layout=layout)
+        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        draw(axes[:count])
+        shown: dict[str, Any] = {}
+        for axis in axes[:count]:
             axis.grid(visible=True, alpha=0.25)
             axis.spines[["top", "right"]].set_visible(False)
-        for axis in axes[len(board.tasks) :]:
-            axis.set_axis_off()
-        shown: dict[str, Any] = {}
-        for axis in axes:
             handles, labels = axis.get_legend_handles_labels()
             shown |= dict(zip(labels, handles, strict=True))
+        for axis in axes[count:]:
+            axis.set_axis_off()
         ordered = [method for method in methods if method in shown]
         if ordered:
             handles = [shown[method] for method in ordered]
@@ -61,7 +80,7 @@ def recovery_against_queries(board: Board) -> str:
     return out.getvalue()
 
 
-def _styles(methods: list[str]) -> dict[str, tuple[str, str]]:
+def method_styles(methods: list[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each method, which hang on its name and seldom on the others'."""
     places = len(COLOURS) * len(MARKERS)
     taken: dict[int, str] = {}
@@ -93,15 +112,24 @@ def _draw(axis: Any, board: Board, task: str, method: str, style: tuple[str, str
     points = [(_rows_asked(group), group) for group in groups if _rows_asked(group) > 0]
     if not points:
         return
+    draw_scores(
+        axis, [queries for queries, _ in points], [group.main for _, group in points], style, method
+    )
+
+
+def draw_scores(
+    axis: Any, x: Sequence[float], entries: Sequence[Entry], style: tuple[str, str], method: str
+) -> None:
+    """One method's means with their intervals, which are left out where there is none."""
     colour, marker = style
+    means = [entry.mean or 0.0 for entry in entries]
     low, high = [], []
-    for _, group in points:
-        mean = group.main.mean or 0.0
-        low.append(mean - (mean if group.main.low is None else group.main.low))
-        high.append((mean if group.main.high is None else group.main.high) - mean)
+    for mean, entry in zip(means, entries, strict=True):
+        low.append(mean - (mean if entry.low is None else entry.low))
+        high.append((mean if entry.high is None else entry.high) - mean)
     axis.errorbar(
-        [queries for queries, _ in points],
-        [group.main.mean or 0.0 for _, group in points],
+        x,
+        means,
         yerr=[low, high],
         color=colour,
         marker=marker,
@@ -117,11 +145,13 @@ def _rows_asked(group: Group) -> float:
     return sum(group.entries[name].mean or 0.0 for name in ("queries", "backward_queries"))
 
 
-def _control(board: Board, method: str) -> bool:
+def is_control(board: Board, method: str) -> bool:
+    """Whether a method is shown and never ranked."""
     return any(group.control for key, group in board.groups.items() if key[1] == method)
 
 
-def _wrapped(task: str, width: int = 34) -> str:
+def wrapped(task: str, width: int = 34) -> str:
+    """A task's label over several lines."""
     import textwrap
 
     spaced = task.replace("[", " [").replace(",", ", ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from numpy import ndarray
 
-__all__ = ["LEAST_INSTANCES", "bootstrap_interval", "clearly_better", "ranks"]
+__all__ = ["LEAST_INSTANCES", "bootstrap_interval", "clearly_better", "paired", "ranks"]
 
 LEAST_INSTANCES = 5
 RESAMPLES = 10_000
@@ -44,8 +45,10 @@ def bootstrap_interval(values: Float[ndarray, " instances"]) -> tuple[float, flo
     The percentiles are those of
     :math:`\Phi(\mp \sqrt{k / (k-1)}\, t_{0.975, k-1})`, which makes up for the narrowness of the
     plain percentile interval with few values (Hesterberg 2015, The American Statistician
-    69:371-386): with five it covers about 93% instead of 83%. 10,000 resamples from a fixed seed,
-    so equal scores give equal intervals. With fewer than five instances there is none.
+    69:371-386): with five it covers about 93% instead of 83% where scores are roughly normal, and
+    about 87% where they are as skewed as the exponential distribution, for which ten give 91%
+    (20,000 simulations). 10,000 resamples from a fixed seed, so equal scores give equal
+    intervals. With fewer than five instances there is none.
     """
     values = np.asarray(values, dtype=float)
     if len(values) < LEAST_INSTANCES:
@@ -67,34 +70,50 @@ def clearly_better(
     return interval is not None and interval[0] > 0
 
 
-def ranks(
-    scores: Mapping[str, Float[ndarray, " instances"]], *, higher_is_better: bool
-) -> dict[str, int]:
+def ranks(scores: Mapping[str, Mapping[int, float]], *, higher_is_better: bool) -> dict[str, int]:
     """Rank methods by paired comparison: 1 plus the number of methods clearly better.
 
-    Being clearly better is not transitive, so a method might come out below one whose mean is
-    worse; it then shares that one's rank. With fewer than five instances nothing can be told
-    and there are no ranks. Pairs are not corrected for their number.
+    Each pair is compared on the instances that both have, at least five; a pair with fewer
+    cannot be told apart. Being clearly better is not transitive, so a method might come out
+    below one whose mean on the same instances is worse; it then shares that one's rank. Pairs
+    are not corrected for their number.
 
     Parameters
     ----------
     scores
-        Method -> scores, the same instances in the same order for all.
+        Method -> instance -> score. Methods with fewer than five instances get no rank.
     """
-    if any(len(values) < LEAST_INSTANCES for values in scores.values()):
-        return {}
-    sign = 1.0 if higher_is_better else -1.0
-    means = {method: sign * float(np.mean(values)) for method, values in scores.items()}
+    able = {method: own for method, own in scores.items() if len(own) >= LEAST_INSTANCES}
+    pairs = {
+        (one, other): shared
+        for one, other in permutations(able, 2)
+        if (shared := paired(able[one], able[other])) is not None
+    }
     result = {
         method: 1
         + sum(
             clearly_better(theirs, own, higher_is_better=higher_is_better)
-            for other, theirs in scores.items()
-            if other != method
+            for (one, _), (own, theirs) in pairs.items()
+            if one == method
         )
-        for method, own in scores.items()
+        for method in able
     }
-    return {
-        method: min(rank for other, rank in result.items() if means[other] <= means[method])
-        for method in result
-    }
+    sign = 1.0 if higher_is_better else -1.0
+    worse = [
+        (one, other)
+        for (one, other), (own, theirs) in pairs.items()
+        if sign * float(np.mean(theirs)) <= sign * float(np.mean(own))
+    ]
+    while lower := {one: result[two] for one, two in worse if result[two] < result[one]}:
+        result |= lower
+    return result
+
+
+def paired(
+    one: Mapping[int, float], other: Mapping[int, float]
+) -> tuple[Float[ndarray, " instances"], Float[ndarray, " instances"]] | None:
+    """Scores of two methods on the instances that both have; None if these are too few."""
+    shared = sorted(one.keys() & other.keys())
+    if len(shared) < LEAST_INSTANCES:
+        return None
+    return np.array([one[i] for i in shared]), np.array([other[i] for i in shared])

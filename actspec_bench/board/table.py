@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from actspec_bench.board.stats import (
-    LEAST_INSTANCES,
-    bootstrap_interval,
-    clearly_better,
-    ranks,
-)
+from actspec_bench.board.facts import Fact, mean_facts
+from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
 from actspec_bench.cards import MetricCard
 from actspec_bench.records import Record
 from actspec_bench.store import Results
 
 __all__ = ["Board", "Entry", "Group", "Standing", "make_board"]
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
-    from numpy import ndarray
-
-    Scores = Float[ndarray, " instances"]
 
 Key = tuple[str, str, int]
 FAILED = ("error", "timeout", "oom", "over-budget")
@@ -108,6 +98,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What a task column stands for: a task's name and its resolved parameters."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Board:
     """Everything that the written boards show.
 
@@ -122,6 +120,10 @@ class Board:
         Cards of the metrics, as they were when the cells ran.
     machines
         Distinct machines, for times are comparable on one machine only.
+    variants
+        Task -> its name and resolved parameters.
+    facts
+        Task -> fact -> its mean over instances, element by element.
     """
 
     tasks: list[str]
@@ -134,6 +136,8 @@ class Board:
     versions: list[str] = field(default_factory=list)
     machines: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    variants: dict[str, Variant] = field(default_factory=dict)
+    facts: dict[str, dict[str, Fact]] = field(default_factory=dict)
 
 
 def make_board(results: Results) -> Board:
@@ -153,7 +157,7 @@ def make_board(results: Results) -> Board:
         for key in sorted(planned)
         if key[0] in main_metrics
     }
-    groups = _ranked(groups, by_group, planned, results.metrics)
+    groups = _ranked(groups, by_group, results.metrics)
     budgets = sorted({key[2] for key in groups})
     notes: dict[str, list[str]] = defaultdict(list)
     for record in sorted(results.records, key=lambda record: record.cell):
@@ -169,6 +173,8 @@ def make_board(results: Results) -> Board:
         versions=_distinct(_installation(r.provenance) for r in results.records),
         machines=_distinct(_machine(r.provenance) for r in results.records),
         notes={task: found for task, found in sorted(notes.items()) if found},
+        variants={r.task: Variant(r.task_name, r.task_parameters) for r in results.records},
+        facts=mean_facts(results.records),
     )
 
 
@@ -183,8 +189,9 @@ def _installation(made: dict[str, Any]) -> str:
 
 
 def _machine(made: dict[str, Any]) -> str:
+    gpu = f"{made['device_name']}, " if made.get("device_name") else ""
     return (
-        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']:g} GiB, "
+        f"{gpu}{made['processor']}, {made['cores']} cores, {made['memory_gib']:g} GiB, "
         f"{made['system']}, one thread a cell"
     )
 
@@ -251,44 +258,33 @@ def _scores(metric: str, records: list[Record]) -> dict[int, float]:
 def _ranked(
     groups: dict[Key, Group],
     by_group: dict[Key, list[Record]],
-    planned: dict[Key, set[int]],
     cards: dict[str, MetricCard],
 ) -> dict[Key, Group]:
     """Give a rank to every method that is no control and has a score on all it planned.
 
-    Methods are compared on the instances that all of them planned, at least five; those that
-    planned fewer than five are left out. ``above_chance`` compares each with the controls that
-    see nothing.
+    Each two methods are compared on the instances that these two planned, at least five; those
+    that planned fewer than five are left out. ``above_chance`` compares each with the controls
+    that see nothing.
     """
     result = dict(groups)
     for task, budget in sorted({(key[0], key[2]) for key in groups}):
-        complete = [
-            key
+        complete = {
+            key: _scores(group.main_metric, by_group[key])
             for key, group in groups.items()
-            if (key[0], key[2]) == (task, budget)
-            and group.complete
-            and len(planned[key]) >= LEAST_INSTANCES
-        ]
-        rivals = [key for key in complete if not groups[key].control]
+            if (key[0], key[2]) == (task, budget) and group.complete
+        }
+        rivals = {key[1]: own for key, own in complete.items() if not groups[key].control}
+        blind = [own for key, own in complete.items() if groups[key].blind]
         if not rivals:
             continue
-        main = groups[rivals[0]].main_metric
-        common = sorted(set.intersection(*(planned[key] for key in rivals)))
-        better = cards[main].higher_is_better
-
-        def scores(key: Key, wanted: list[int], main: str = main) -> Scores:
-            own = _scores(main, by_group[key])
-            return np.array([own[instance] for instance in wanted])
-
-        of_rivals = {key[1]: scores(key, common) for key in rivals}
-        blind = [key for key in complete if groups[key].blind]
-        for method, rank in ranks(of_rivals, higher_is_better=better).items():
-            key = (task, method, budget)
+        better = cards[groups[task, next(iter(rivals)), budget].main_metric].higher_is_better
+        for method, rank in ranks(rivals, higher_is_better=better).items():
             above = [
-                clearly_better(scores(key, shared), scores(other, shared), higher_is_better=better)
+                clearly_better(*pair, higher_is_better=better)
                 for other in blind
-                if len(shared := sorted(planned[key] & planned[other])) >= LEAST_INSTANCES
+                if (pair := paired(rivals[method], other)) is not None
             ]
+            key = (task, method, budget)
             result[key] = replace(
                 result[key], rank=rank, above_chance=all(above) if above else None
             )

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from tabulate import tabulate
 
+from actspec_bench.board.facts import fact_text
 from actspec_bench.board.stats import LEAST_INSTANCES
-from actspec_bench.board.table import Board, Entry, Group, Standing
+from actspec_bench.board.table import Board, Group, Standing
 from actspec_bench.cards import MetricCard
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "coverage",
     "detail",
     "direction",
+    "facts_told",
     "instances_told",
     "mark",
     "named",
@@ -88,36 +90,31 @@ def coverage(group: Group) -> str:
     return f"{group.ok}/{group.planned}"
 
 
-def _score(entry: Entry, card: MetricCard | None) -> str:
-    text = number(entry.mean, card)
-    if entry.low is not None:
-        text += f" [{number(entry.low, card)}, {number(entry.high, card)}]"
-    return text
-
-
-def _main_cell(board: Board, group: Group | None, bold: str, *, interval: bool = True) -> str:
+def _main_cell(board: Board, group: Group | None, bold: str) -> tuple[str, str]:
+    """Score with its marks, and interval, of a method on a task."""
     if group is None:
-        return "–"
+        return "–", ""
     entry = group.main
     card = board.metrics.get(group.main_metric)
     if entry.mean is None:
-        return "skipped" if group.skipped == group.planned else f"– ({coverage(group)})"
-    text = _score(entry, card) if interval else number(entry.mean, card)
+        return ("skipped" if group.skipped == group.planned else f"– ({coverage(group)})"), ""
+    text = number(entry.mean, card)
     if group.first:
         text = bold.format(text)
     if not group.complete:
         text += f" ({entry.cells}/{group.planned})"
-    return text + mark(group)
+    interval = ""
+    if entry.low is not None:
+        interval = f"[{number(entry.low, card)}, {number(entry.high, card)}]"
+    return text + mark(group), interval
 
 
-def _summary(board: Board, budget: int, bold: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table of main metrics at one budget."""
-    header = ["method", "overall"]
-    header += [f"{task} {named(board.main_metrics[task], board)}" for task in board.tasks]
-    rows = [
+def _summary(board: Board, budget: int, bold: str) -> list[list[tuple[str, str]]]:
+    """Rows of the table of main metrics at one budget: in each cell the score, the interval."""
+    return [
         [
-            standing.method,
-            overall(standing, board),
+            (standing.method, ""),
+            (overall(standing, board), ""),
             *(
                 _main_cell(board, board.groups.get((task, standing.method, budget)), bold)
                 for task in board.tasks
@@ -125,29 +122,22 @@ def _summary(board: Board, budget: int, bold: str) -> tuple[list[str], list[list
         ]
         for standing in board.standings[budget]
     ]
-    return header, rows
+
+
+def _numbers(board: Board) -> dict[str, str]:
+    """Task -> number of its column, which a legend explains, since names can be long."""
+    return {task: f"[{number}]" for number, task in enumerate(board.tasks, start=1)}
 
 
 def summary_table(board: Board, budget: int) -> str:
     """Table of main metrics for a terminal: numbered columns with a legend, means only."""
-    width = max(len(str(i + 1)) for i in range(len(board.tasks))) + 2
-    header = ["method", "overall", *(f"[{i + 1}]" for i in range(len(board.tasks)))]
-    rows = [
-        [
-            standing.method,
-            overall(standing, board),
-            *(
-                _main_cell(
-                    board, board.groups.get((task, standing.method, budget)), "{}*", interval=False
-                )
-                for task in board.tasks
-            ),
-        ]
-        for standing in board.standings[budget]
-    ]
+    numbers = _numbers(board)
+    width = max(map(len, numbers.values()), default=0)
+    header = ["method", "overall", *numbers.values()]
+    rows = [[score for score, _ in row] for row in _summary(board, budget, "{}*")]
     legend = [
-        f"{f'[{i + 1}]':>{width}} {task}: {named(board.main_metrics[task], board)}"
-        for i, task in enumerate(board.tasks)
+        f"{number:>{width}} {task}: {named(board.main_metrics[task], board)}"
+        for task, number in numbers.items()
     ]
     signs = ["* shares first place, † may be chance"]
     if max(board.instances, default=0) < LEAST_INSTANCES:
@@ -160,16 +150,16 @@ def instances_told(board: Board) -> str:
     return f"Instances a task: {' or '.join(map(str, board.instances))}."
 
 
-def to_markdown(board: Board, picture: str) -> str:
-    """Summary tables, the picture, every metric by task, and what did not finish."""
+def to_markdown(board: Board, pictures: dict[str, str]) -> str:
+    """Summary tables, pictures (file -> title), every metric by task, what did not finish."""
     parts = ["# Leaderboard", READING, instances_told(board)]
     for budget in reversed(board.budgets):
-        header, rows = _summary(board, budget, "**{}**")
-        parts += [f"## Budget {budget:,} rows", _pipe(rows, header)]
-    parts += [f"![Main metric against queries]({picture})"]
+        parts += [f"## Budget {budget:,} rows", *_markdown_summary(board, budget)]
+    parts += [f"![{title}]({file})" for file, title in pictures.items()]
     for task in board.tasks:
         parts.append(f"## {task}")
         parts += [f"> {note}" for note in board.notes.get(task, [])]
+        parts += facts_told(board, task)
         for budget in reversed(board.budgets):
             header, rows = detail(board, task, budget)
             parts += [f"Budget {budget:,} rows", _pipe(rows, header)]
@@ -180,6 +170,32 @@ def to_markdown(board: Board, picture: str) -> str:
     if len(board.machines) > 1:
         parts.append("Times come from several machines and must not be compared.")
     return "\n\n".join(parts) + "\n"
+
+
+def facts_told(board: Board, task: str) -> list[str]:
+    """One line of a task's facts, if it has any."""
+    facts = board.facts.get(task, {})
+    if not facts:
+        return []
+    told = "; ".join(fact_text(name, fact) for name, fact in facts.items())
+    return [f"Means over instances: {told}."]
+
+
+def _markdown_summary(board: Board, budget: int) -> list[str]:
+    """Table of main metrics with intervals below the scores, and the legend of its columns."""
+    rows = [
+        ["<br>".join(_plain(part) for part in cell if part) for cell in row]
+        for row in _summary(board, budget, "**{}**")
+    ]
+    numbers = _numbers(board)
+    names = [f"{task.partition('[')[0]} {number}" for task, number in numbers.items()]
+    header = ["method", "overall", *map(_plain, names)]
+    legend = [
+        f"{number} {_plain(task)}: {named(board.main_metrics[task], board)}"
+        for task, number in numbers.items()
+    ]
+    table = tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
+    return [table, "<br>\n".join(legend)]
 
 
 def _pipe(rows: list[list[str]], header: list[str]) -> str:
@@ -252,24 +268,38 @@ def to_json(board: Board) -> str:
 
 
 def to_tex(board: Board) -> str:
-    """One booktabs tabular a budget, to be put into a paper (needs the booktabs package)."""
-    parts = []
-    for budget in reversed(board.budgets):
-        header, rows = _summary(board, budget, "@@{}@@")
-        names = ["method", "overall", *(f"{task}" for task in board.tasks)]
-        table = tabulate(
-            [[_tex(cell) for cell in row] for row in rows],
-            [_tex(name) for name in names],
-            tablefmt="latex_raw",
-            disable_numparse=True,
-        )
-        lines = table.splitlines()
-        metric_row = " & ".join(["", "", *(_tex(h.split(" ", 1)[1]) for h in header[2:])])
-        rules = iter([r"\toprule", r"\midrule", r"\bottomrule"])
-        lines = [next(rules) if line == r"\hline" else line for line in lines]
-        lines.insert(lines.index(r"\midrule"), metric_row + r" \\")
-        parts.append(f"% budget {budget} rows\n" + "\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+    """One booktabs tabular a budget, to be put into a paper (needs the booktabs package).
+
+    Columns are numbered, with a legend below; intervals stand in a line of their own.
+    """
+    return "\n\n".join(_tex_summary(board, budget) for budget in reversed(board.budgets)) + "\n"
+
+
+def _tex_summary(board: Board, budget: int) -> str:
+    numbers = _numbers(board)
+    lines = [["method", "overall", *(f"{{{number}}}" for number in numbers.values())]]
+    for row in _summary(board, budget, "@@{}@@"):
+        lines.append([_tex(score) for score, _ in row])
+        if any(interval for _, interval in row):
+            lines.append([rf"{{\tiny {interval}}}" if interval else "" for _, interval in row])
+    head, *body = (" & ".join(line) + r" \\" for line in lines)
+    legend = "; ".join(
+        f"{number} {_tex(task)}: {_tex(named(board.main_metrics[task], board))}"
+        for task, number in numbers.items()
+    )
+    return "\n".join(
+        [
+            f"% budget {budget} rows",
+            rf"\begin{{tabular}}{{ll{'l' * len(numbers)}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\par\smallskip{{\footnotesize {legend}\par}}",
+        ]
+    )
 
 
 def _tex(text: str) -> str:

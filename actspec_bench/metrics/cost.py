@@ -37,7 +37,7 @@ def cpu_seconds(outcome: Outcome) -> float:
 
 @metric("peak_mib", family="cost", higher_is_better=False, unit="MiB")
 def peak_mib(outcome: Outcome) -> float:
-    """Peak resident memory above what the process held when the method began."""
+    """Peak resident memory above what the process held when the method began; not a GPU's."""
     if outcome.costs.peak_mib is None:
         raise Undefined("this operating system does not tell a process's peak memory")
     return outcome.costs.peak_mib

@@ -115,7 +115,8 @@ def false_discovery_rate(outcome: Outcome) -> float:
     reported = outcome.attribution.subsets
     if not reported:
         return 0.0
-    return sum(subset not in truth.spectrum for subset in reported) / len(reported)
+    real = truth.spectrum.keys() | truth.minor
+    return sum(subset not in real for subset in reported) / len(reported)
 
 
 @metric("redundancy", family="recovery", higher_is_better=False, best=0)

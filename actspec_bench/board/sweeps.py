@@ -1,0 +1,108 @@
+"""Board -> SVG: scores against a parameter in which variants of one task differ."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from actspec_bench.board.pictures import (
+    draw_scores,
+    is_control,
+    method_styles,
+    small_multiples,
+    wrapped,
+)
+from actspec_bench.board.table import Board
+from actspec_bench.board.text import named
+
+__all__ = ["Sweep", "find_sweeps", "scores_by_parameter"]
+
+LEAST_VALUES = 3
+BESIDE_MAIN = ("surrogate_r2", "unit_auroc")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Variants of a task that differ in one numeric parameter alone, in its order."""
+
+    name: str
+    parameter: str
+    values: tuple[float, ...]
+    tasks: tuple[str, ...]
+
+
+def find_sweeps(board: Board) -> list[Sweep]:
+    """All sets of three or more task variants that differ in one numeric parameter alone."""
+    found: dict[tuple[str, str, str], list[tuple[float, str]]] = defaultdict(list)
+    for task in board.tasks:
+        variant = board.variants[task]
+        for name, value in variant.parameters.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            rest = {key: other for key, other in variant.parameters.items() if key != name}
+            held = json.dumps(rest, sort_keys=True)
+            found[variant.name, name, held].append((float(value), task))
+    return [
+        Sweep(name, parameter, *zip(*sorted(points), strict=True))
+        for (name, parameter, _), points in sorted(found.items())
+        if len(points) >= LEAST_VALUES
+    ]
+
+
+def scores_by_parameter(board: Board) -> str | None:
+    """Rows of panels, one sweep a row, at the largest budget; None if nothing is swept.
+
+    Columns are the main metric, `surrogate_r2` and `unit_auroc`, where they have values.
+    """
+    sweeps = find_sweeps(board)
+    if not sweeps:
+        return None
+    budget = board.budgets[-1]
+    methods = [standing.method for standing in board.standings[budget]]
+    styles = method_styles(sorted(m for m in methods if not is_control(board, m)))
+    panels = [(sweep, metric) for sweep in sweeps for metric in _metrics(board, sweep)]
+    columns = max(len(_metrics(board, sweep)) for sweep in sweeps)
+
+    def draw(axes: list[Any]) -> None:
+        for axis, (sweep, metric) in zip(axes, panels, strict=True):
+            for method in methods:
+                _draw(axis, board, sweep, metric, method, styles.get(method))
+            axis.set_title(wrapped(sweep.name), fontsize=8.5)
+            axis.set_xlabel(sweep.parameter)
+            axis.set_xticks(sweep.values)
+            axis.set_ylabel(named(metric, board))
+
+    return small_multiples(len(panels), columns, methods, draw)
+
+
+def _metrics(board: Board, sweep: Sweep) -> list[str]:
+    main = board.main_metrics[sweep.tasks[0]]
+    return [main, *(metric for metric in BESIDE_MAIN if metric in board.metrics and metric != main)]
+
+
+def _draw(
+    axis: Any,
+    board: Board,
+    sweep: Sweep,
+    metric: str,
+    method: str,
+    style: tuple[str, str] | None,
+) -> None:
+    budget = board.budgets[-1]
+    points = [
+        (value, group.entries[metric])
+        for value, task in zip(sweep.values, sweep.tasks, strict=True)
+        if (group := board.groups.get((task, method, budget))) is not None
+        and group.entries[metric].mean is not None
+    ]
+    if not points:
+        return
+    values, entries = zip(*points, strict=True)
+    if style is not None:
+        draw_scores(axis, values, entries, style, method)
+    elif method in ("oracle", "random"):
+        line = {"oracle": "--", "random": ":"}[method]
+        means = [entry.mean for entry in entries]
+        axis.plot(values, means, color="#888888", linestyle=line, linewidth=1.2, label=method)

@@ -1,0 +1,34 @@
+"""Rows -> a table or JSON on standard output, as the commands that list things print them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+__all__ = ["json_option", "print_table"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_table(
+    header: list[str],
+    rows: list[list[Any]],
+    *,
+    as_json: bool,
+    widths: list[int | None] | None = None,
+) -> None:
+    """Print rows under a header, as a table or as a JSON list of objects.
+
+    Parameters
+    ----------
+    widths
+        Characters after which a column of the table goes on in the next line.
+    """
+    if as_json:
+        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+        return
+    from tabulate import tabulate
+
+    click.echo(tabulate(rows, header, disable_numparse=True, maxcolwidths=widths))

@@ -1,0 +1,264 @@
+"""Rows go to the function's device in batches and come back; the command line picks the device."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from actspec_bench import NotApplicable, Problem, attribute, devices
+from actspec_bench.errors import UsageError
+from actspec_bench.evaluation import Evaluator
+from actspec_bench.meter import Meter
+from actspec_bench.problem import Source
+from actspec_bench.sources import masked
+from actspec_bench.store import read_results
+from actspec_bench.views import restarted
+
+N = 4
+WEIGHT = torch.tensor([1.0, -2.0, 0.5, 3.0])
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+
+
+class Device:
+    """A function that holds at most ``room`` rows, and notes what it is asked for."""
+
+    def __init__(self, room: int = 10**9) -> None:
+        self.room, self.asked, self.done = room, [], []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.asked.append(len(x))
+        if len(x) > self.room:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        self.done.append(len(x))
+        return (x**3 * WEIGHT).sum(1) + 1
+
+
+def problem_of(function, **options) -> Problem:
+    return Problem(masked(function, N, readout="margin", **options), budget=10**6)
+
+
+def both(problem: Problem, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    leaf = x.clone().requires_grad_()
+    margin = problem.margin(leaf)
+    (margin * upstream).sum().backward()
+    return problem.value(x), margin.detach(), leaf.grad
+
+
+@pytest.mark.parametrize(("room", "batch"), [(10**9, 7), (10**9, 1), (3, 16_384), (5, 12)])
+def test_batches_of_any_size_give_the_same_values_and_gradients(room: int, batch: int) -> None:
+    x, upstream = torch.randn(25, N), torch.randn(25)
+    function = Device(room)
+    problem = problem_of(function, batch_rows=batch)
+    value, margin, gradient = both(problem, x, upstream)
+    assert torch.allclose(value, (x**3 * WEIGHT).sum(1) + 1, atol=1e-5)
+    assert torch.equal(margin, value)
+    assert torch.allclose(gradient, upstream[:, None] * 3 * x**2 * WEIGHT, atol=1e-5)
+    assert max(function.done) <= min(batch, room)
+    assert problem.spent == {"forward": 50, "backward": 25}
+
+
+def test_a_gradient_that_is_out_of_memory_is_taken_in_smaller_batches() -> None:
+    class Backward(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.square().sum(1)
+
+        @staticmethod
+        def backward(ctx, gradient):
+            if len(gradient) > 4:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return gradient[:, None] * 2 * ctx.saved_tensors[0]
+
+    x = torch.randn(11, N)
+    gradient = both(problem_of(Backward.apply), x, torch.ones(11))[2]
+    assert torch.allclose(gradient, 2 * x)
+
+
+def test_a_row_that_does_not_fit_is_out_of_memory() -> None:
+    function = Device(room=0)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        problem_of(function).value(torch.ones(6, N))
+    assert function.asked == [6, 3, 1]
+
+
+def test_noise_is_the_same_in_any_batches() -> None:
+    from actspec_bench.tasks.planted import planted_nothing
+
+    made = planted_nothing(0, n=N).problem
+    x = torch.randn(50, N)
+    results = []
+    for batch in (16_384, 7):
+        source = Source(**{**vars(made._source), "batch_rows": batch})
+        results.append(both(Problem(source, budget=10**6, seed=3), x, torch.ones(50)))
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+        assert one.std() > 0.1
+
+
+def test_rows_are_copied_to_the_device_and_values_come_back() -> None:
+    """A tensor that notes every move it is told to make stands for rows on the CPU."""
+    moves = []
+
+    class Spy(Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            if function is Tensor.to:
+                moves.append((args[1], (kwargs or {}).get("copy")))
+            return super().__torch_function__(function, types, args, kwargs)
+
+    there = torch.device("cpu", 0)
+    x = torch.randn(5, N).as_subclass(Spy)
+    evaluate = Evaluator(lambda x: x.mul_(2).sum(1), device=there, batch_rows=2)
+    value = evaluate(x, Meter(10))
+    assert moves.count((there, True)) == 3
+    assert moves.count((x.device, None)) == 3
+    assert torch.allclose(value, 2 * x.sum(1))
+
+
+def test_a_function_without_derivatives_says_so() -> None:
+    x = torch.ones(3, N).requires_grad_()
+    for batch in (1, 10):
+        margin = problem_of(lambda x: x.detach().sum(1), batch_rows=batch).margin(x)
+        with pytest.raises(NotApplicable, match="no derivatives"):
+            margin.sum().backward()
+
+
+def test_no_rows_have_no_values() -> None:
+    problem = problem_of(Device())
+    assert problem.value(torch.empty(0, N)).shape == (0,)
+    assert problem.margin(torch.empty(0, N).requires_grad_()).shape == (0,)
+
+
+def test_batches_are_sized_by_what_a_row_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of width w makes w floats, then 2w, then one: 12 w + 4 bytes."""
+    width = 1_000
+    weight = torch.ones(width, 2 * width)
+
+    def run(rows: int) -> Tensor:
+        return (torch.ones(rows, width) @ weight).sum(1)
+
+    cpu = torch.device("cpu")
+    for rows in (1, 64, 4096):
+        monkeypatch.setattr(devices, "CPU_BATCH_BYTES", rows * (12 * width + 4))
+        assert devices.rows_per_batch(run, cpu) == rows
+        monkeypatch.setattr(devices, "CPU_BATCH_BYTES", rows * (12 * width + 4) - 1)
+        assert devices.rows_per_batch(run, cpu) == max(1, rows // 2)
+    monkeypatch.undo()
+    assert devices.rows_per_batch(torch.ones, cpu) == devices.MOST_ROWS
+
+
+def test_a_network_with_large_maps_gets_small_batches() -> None:
+    maps = nn.Sequential(nn.Conv2d(1, 64, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    images = torch.randn(4, 1, 40, 40)
+    maps(images)
+    problem = Problem.from_module(maps, layer="1", inputs=images, target=0, readout="margin")
+    each = 64 * 40 * 40 * 4
+    rows = problem._source.batch_rows
+    assert devices.CPU_BATCH_BYTES / 8 < rows * each <= devices.CPU_BATCH_BYTES
+
+
+def test_auto_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.resolve("auto") == devices.resolve("cuda") == "cuda"
+    assert devices.resolve("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.resolve("auto") == "cpu"
+    with pytest.raises(UsageError, match="no CUDA device here; use --device cpu"):
+        devices.resolve("cuda")
+    with pytest.raises(UsageError, match="must be auto, cpu or cuda, not 'tpu'"):
+        devices.resolve("tpu")
+
+
+def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "actspec_bench", "run", *map(str, words)],
+        capture_output=True, text=True, env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_cuda_where_there_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for words in (("--device", "cuda"), ("--device", "gpu"), ("--device", "cuda", "--dry-run")):
+        done = run("--suite", "smoke", "--out", out, *words, CUDA_VISIBLE_DEVICES="")
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert not out.exists()
+
+
+PLUGIN = '''
+import time, torch
+from actspec_bench import Problem, method, task
+from actspec_bench.devices import chosen
+
+@task("on-device", truth="none", main_metric="surrogate_r2")
+def on_device(seed):
+    """A network on the chosen device."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    inputs = torch.randn(50, 3)
+    return Problem.from_module(model.to(chosen()), layer="1", inputs=inputs, target=0)
+
+@method("sleeper", returns="units", family="slow")
+def sleeper(problem):
+    """Never ends."""
+    time.sleep(1000)
+'''
+
+
+def test_a_record_says_where_its_cell_ran_even_if_it_was_ended(tmp_path: Path) -> None:
+    plugin = tmp_path / "plug.py"
+    plugin.write_text(PLUGIN)
+    words = ("--plugin", plugin, "-t", "on-device", "-m", "constant", "-m", "sleeper")
+    done = run(*words, "--seeds", 1, "--timeout", 2, "--device", "cpu", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    records = read_results(tmp_path / "out").records
+    assert {(r.status, r.provenance["device"]) for r in records} == {
+        ("ok", "cpu"), ("timeout", "cpu"),
+    }  # fmt: skip
+
+
+@cuda
+def test_a_run_on_cuda_agrees_with_one_on_the_cpu(tmp_path: Path) -> None:
+    words = ("-t", "digits-hidden", "-t", "digits-patches", "--seeds", 1, "--budget", 1000)
+    scores = []
+    for device in ("cpu", "cuda"):
+        out = tmp_path / device
+        done = run(*words, "--device", device, "--memory", 16_384, "--out", out, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["exit"] == 0
+        records = read_results(out).records
+        assert {r.provenance["device"] for r in records} == {device}
+        scores.append({(r.task, r.method): r.scores["deletion_auc"] for r in records if r.scores})
+    assert scores[1] == pytest.approx(scores[0], abs=2e-2)
+
+
+@cuda
+def test_a_network_on_cuda_stays_there_and_agrees_with_the_cpu() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Dropout(0.5),
+        nn.Flatten(), nn.Linear(216, 3),
+    ).train()  # fmt: skip
+    images = torch.randn(60, 1, 8, 8)
+    found = []
+    for device in ("cpu", "cuda"):
+        model.to(device)
+        problem = Problem.from_module(
+            model, layer="1", inputs=images, target=1, readout="margin", budget=10**6
+        )
+        assert problem.device.type == device
+        assert {p.device.type for p in model.parameters()} == {device}
+        result = both(problem, problem.sample(300), torch.ones(300))
+        assert all(tensor.device.type == "cpu" for tensor in result)
+        small = restarted(problem, budget=10**6, seed=0)
+        found.append((*result, attribute("integrated-gradients", small).units()))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(torch.as_tensor(one), torch.as_tensor(other), rtol=1e-3, atol=1e-4)
