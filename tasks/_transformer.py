@@ -49,7 +49,8 @@ class Block(nn.Module):
         """Stream after this block, at the positions whose head ``outputs`` are given."""
         projected = self.output(outputs.transpose(1, 2).flatten(2))
         x = x[:, : outputs.shape[2]] + self.dropout(projected)
-        return x + self.dropout(self.inner(self.before_inner(x)))
+        found: Tensor = x + self.dropout(self.inner(self.before_inner(x)))
+        return found
 
 
 class Transformer(nn.Module):
@@ -142,13 +143,9 @@ class Transformer(nn.Module):
         pooled: Tensor = self.pooler(self.norm(x[:, 0]))
         return pooled
 
-    def read(self, pooled: Float[Tensor, "B pooler"]) -> Float[Tensor, "B classes"]:
-        """Logits of the pooler's activations, which are taken after the ReLU."""
-        logits: Tensor = self.head(pooled)
-        return logits
-
     def forward(
         self, vectors: Float[Tensor, "B T width"], present: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B classes"]:
         """Logits of word vectors; see `encode`."""
-        return self.read(self.encode(vectors, present).relu())
+        logits: Tensor = self.head(self.encode(vectors, present).relu())
+        return logits

@@ -38,11 +38,12 @@ def sst2_pooler(
 ) -> Instance:
     """64 units of the ReLU pooler over [CLS], over training sentences.
 
-    One transformer, trained from scratch on one thread, serves all instances: words as they
-    are in the data, 2 layers of 8 heads, width 64. An instance draws 2,048 of 4,096 training
-    rows that look like whole sentences (ten words or more, ending in a full stop). The function
-    is one class against the other: the difference of their logits, or its sign. Nothing goes
-    round the pooler. The rows to explain are 16 of each class; scores use dev sentences.
+    One transformer of 2 layers with 8 heads, width 64, trained from scratch with its own
+    vocabulary of words, serves all instances; three smaller ones teach it. An instance draws
+    2,048 of 4,096 training rows that look like whole sentences (ten words or more, ending in a
+    full stop). The function is one class against the other: the difference of their logits, or
+    its sign. Nothing goes round the pooler. The rows to explain are 16 of each class; scores
+    use dev sentences.
 
     Parameters
     ----------
@@ -79,8 +80,8 @@ def sst2_heads(
     A head that is on gives its own output, on what reaches it from the heads before; off, its
     mean output over the words of 4,096 training rows that look like sentences, at every
     position. The function is the sentence's label against the other. The truth is the largest
-    coefficients of the transform of all 65,536 patterns. The seed draws the sentence, of six
-    words or more; it is taken if the network is right about it and at least a tenth of the
+    coefficients of the transform of all 65,536 patterns. The seed chooses the sentence, of 6 to
+    14 words; it is taken if the network is right about it and at least a tenth of the
     patterns change the decision.
 
     Parameters
@@ -119,7 +120,7 @@ def sst2_tokens(
     The network is that of `sst2-pooler`, which has met [UNK] in training, in place of a tenth of
     the words, as a word it is told nothing about; positions are kept. The function is the
     sentence's label against the other. The truth is the largest coefficients of the transform
-    of all patterns. The seed draws the sentence; it is taken if the network is right about it
+    of all patterns. The seed chooses the sentence; it is taken if the network is right about it
     and at least a tenth of the patterns change the decision. Of any five seeds in a row one
     has a sentence with a negation and one a sentence with a contrast.
 

@@ -75,7 +75,7 @@ def test_a_head_is_replaced_before_the_output_projection() -> None:
     means = torch.randn(2, 4, 2, generator=torch.Generator().manual_seed(2))
     kept = torch.ones(2, 2, 4)
     kept[1, 0, 3] = 0
-    logits = model.read(model.encode(vectors, kept=kept, means=means).relu())
+    logits = model.head(model.encode(vectors, kept=kept, means=means).relu())
     assert torch.allclose(logits[0], model(vectors)[0], atol=1e-6)
 
     def cut(_: object, inputs: tuple[torch.Tensor]) -> torch.Tensor:
