@@ -1,0 +1,168 @@
+"""Trained sentiment network -> problems of its pooler, its heads and a sentence's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Literal
+
+import torch
+from actspec_bench.tasks import _sst2, _transformer
+from actspec_bench.tasks._enumeration import enumeration, searched
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._sst2 import Sentiment, network
+from torch import Tensor
+
+from actspec_bench.data import read_sst2
+from actspec_bench.devices import chosen
+from actspec_bench.instance import Instance
+from actspec_bench.networks import recipe_digest, weights_digest
+from actspec_bench.problem import Problem, Readout
+from actspec_bench.readouts import class_margin
+from actspec_bench.sources import masked
+
+Kind = Literal["plain", "negation", "contrast"]
+
+# Any five seeds in a row meet each kind; plain sentences are the most frequent ones.
+KINDS: tuple[Kind, ...] = ("plain", "negation", "plain", "contrast", "plain")
+NEGATIONS = frozenset({"not", "n't", "never", "no", "nothing", "neither", "nor", "without"})
+CONTRASTS = frozenset({"but", "although", "though", "yet", "however", "despite"})
+FEWEST_WORDS = 6
+MOST_WORDS = 14
+ROWS = 2048
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+def kind_of(words: Sequence[str]) -> Kind:
+    """``"contrast"`` if a word of contrast occurs, else ``"negation"`` likewise, else plain."""
+    if not CONTRASTS.isdisjoint(words):
+        return "contrast"
+    return "plain" if NEGATIONS.isdisjoint(words) else "negation"
+
+
+@cache
+def dev() -> tuple[list[list[str]], list[int], list[bool]]:
+    """Words of the dev sentences, their labels, and whether the network gets them right."""
+    texts, labels = read_sst2("dev")
+    sentiment = network()
+    right = sentiment.model.head(sentiment.dev.relu()).argmax(1) == torch.from_numpy(labels)
+    return [text.split() for text in texts], labels.tolist(), right.tolist()
+
+
+def accuracy() -> float:
+    """Share of the 872 dev sentences that the network gets right."""
+    right = dev()[2]
+    return sum(right) / len(right)
+
+
+def bottleneck(seed: int) -> tuple[Bottleneck, float]:
+    """Pooler over 2,048 training sentences drawn by ``seed``, and the network's dev accuracy."""
+    layer = network().bottleneck()
+    order = torch.randperm(len(layer.before), generator=torch.Generator().manual_seed(seed))
+    return replace(layer, before=layer.before[order[:ROWS]]), accuracy()
+
+
+def pooler(seed: int, *, readout: Readout, target: int | None) -> Instance:
+    """Build an sst2-pooler instance."""
+    layer, dev_accuracy = bottleneck(seed)
+    target = seed % 2 if target is None else target
+    problem = hidden_units(layer, readout=readout, target=target)
+    return Instance(problem, None, {"dev_accuracy": dev_accuracy, "target": target})
+
+
+def heads(seed: int, *, readout: Readout, subsets: int) -> Instance:
+    """Build an sst2-heads instance."""
+    layers, each = network().heads
+    names = tuple(f"layer {i}, head {j}" for i in range(layers) for j in range(each))
+    return _instance(
+        "sst2-heads",
+        Sentiment.by_heads,
+        lambda _: True,
+        lambda _: names,
+        turn=seed,
+        readout=readout,
+        subsets=subsets,
+    )
+
+
+def tokens(seed: int, *, readout: Readout, subsets: int, kind: Kind | None) -> Instance:
+    """Build an sst2-tokens instance."""
+    cycle, place = divmod(seed, len(KINDS))
+    wanted, turn = kind, seed
+    if wanted is None:
+        wanted = KINDS[place]
+        turn = cycle * KINDS.count(wanted) + KINDS[:place].count(wanted)
+    return _instance(
+        f"sst2-tokens-{wanted}",
+        Sentiment.by_words,
+        lambda words: kind_of(words) == wanted,
+        tuple,
+        turn=turn,
+        readout=readout,
+        subsets=subsets,
+    )
+
+
+def _instance(
+    name: str,
+    logits_of: Callable[[Sentiment, Sequence[str]], Callable[[Tensor], Tensor]],
+    serves: Callable[[Sequence[str]], bool],
+    names_of: Callable[[Sequence[str]], tuple[str, ...]],
+    *,
+    turn: int,
+    readout: Readout,
+    subsets: int,
+) -> Instance:
+    """Masked problem of a dev sentence of 6 to 14 words which the network gets right.
+
+    The margin is that of the sentence's label. The sentences that serve stand in a fixed
+    random order. Each ``turn`` starts elsewhere, the golden ratio of the list after the last,
+    because such starts lie far apart (Knuth, TAOCP 3, section 6.4, theorem S), so that turns
+    seldom meet the same sentence.
+    """
+    sentiment = network()
+    sentences, labels, right = dev()
+
+    def candidates() -> list[int]:
+        found = [
+            i
+            for i, words in enumerate(sentences)
+            if right[i] and FEWEST_WORDS <= len(words) <= MOST_WORDS and serves(words)
+        ]
+        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
+        shift = int(len(found) * (turn * GOLDEN_RATIO % 1))
+        return [found[i] for i in order.roll(-shift).tolist()]
+
+    def margin_of(position: int, sentiment: Sentiment = sentiment) -> Callable[[Tensor], Tensor]:
+        logits = logits_of(sentiment, sentences[position])
+        return lambda x: class_margin(logits(x), labels[position])
+
+    position, margins = searched(
+        name,
+        candidates,
+        margin_of,
+        lambda position: len(names_of(sentences[position])),
+        network=weights_digest(sentiment.model),
+        turn=turn,
+        recipe=recipe_digest(__file__, _sst2.__file__, _transformer.__file__),
+    )
+    words = sentences[position]
+    names = names_of(words)
+    found = enumeration(margins, readout=readout, subsets=subsets)
+    facts = {
+        "dev_accuracy": accuracy(),
+        "sentence": " ".join(words),
+        "label": labels[position],
+        "kind": kind_of(words),
+    }
+    problem = Problem(
+        masked(
+            margin_of(position, sentiment.on_device()),
+            len(names),
+            readout=readout,
+            unit_names=names,
+            device=chosen(),
+        )
+    )
+    return Instance(problem, found.truth, {**facts, **found.facts})

@@ -1,0 +1,139 @@
+"""SST-2 tasks: a small transformer's pooler units, heads, and the words of a sentence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actspec_bench.instance import Instance
+from actspec_bench.registry import task
+
+Label = Annotated[int, Field(ge=0, le=1)]
+Subsets = Annotated[int, Field(ge=1, le=1000)]
+
+_DATA = "SST-2 as in GLUE: 67,349 training phrases and sentences, 872 dev sentences"
+_LICENCE = "none stated; research use with citation"
+_CITATION = "Socher et al. 2013 (EMNLP); Wang et al. 2019 (ICLR); network: Vaswani et al. 2017"
+_IMPORTS = ("actspec_bench.tasks._sentiment",)
+
+
+@task(
+    "sst2-pooler",
+    truth="none",
+    main_metric="surrogate_r2",
+    chance="what 16 random characters explain: see the row `random`",
+    ceiling="at most 1; below it where 16 characters cannot carry the function",
+    data=_DATA,
+    needs=("sst2",),
+    imports=_IMPORTS,
+    licence=_LICENCE,
+    citation=_CITATION,
+)
+def sst2_pooler(
+    seed: int,
+    *,
+    readout: Literal["margin", "decision"] = "decision",
+    target: Label | None = None,
+) -> Instance:
+    """64 units of the ReLU pooler over [CLS], over training sentences.
+
+    One transformer of 2 layers with 8 heads, width 64, trained from scratch with its own
+    vocabulary of words, serves all instances; three smaller ones teach it. An instance draws
+    2,048 of 4,096 training rows that look like whole sentences (ten words or more, ending in a
+    full stop). The function is one class against the other: the difference of their logits, or
+    its sign. Nothing goes round the pooler. The rows to explain are 16 of each class; scores
+    use dev sentences.
+
+    Parameters
+    ----------
+    readout
+        The margin, or its sign.
+    target
+        The class, 0 negative or 1 positive; from the seed, in turn, if not given.
+    """
+    from actspec_bench.tasks._sentiment import pooler
+
+    return pooler(seed, readout=readout, target=target)
+
+
+@task(
+    "sst2-heads",
+    truth="enumerated",
+    main_metric="subset_f1",
+    chance="see the rows `random` and `constant`",
+    ceiling="1",
+    data=_DATA,
+    needs=("sst2",),
+    imports=_IMPORTS,
+    licence=_LICENCE,
+    citation=_CITATION,
+)
+def sst2_heads(
+    seed: int,
+    *,
+    readout: Literal["margin", "decision"] = "decision",
+    subsets: Subsets = 10,
+) -> Instance:
+    """All 16 attention heads of the transformer of `sst2-pooler`, on one dev sentence.
+
+    A head that is on gives its own output, on what reaches it from the heads before; off, its
+    mean output over the words of 4,096 training rows that look like sentences, at every
+    position. The function is the sentence's label against the other. The truth is the largest
+    coefficients of the transform of all 65,536 patterns. The seed chooses the sentence, of 6 to
+    14 words; it is taken if the network is right about it and at least a tenth of the
+    patterns change the decision.
+
+    Parameters
+    ----------
+    readout
+        The margin, or its sign.
+    subsets
+        How many of the largest coefficients count as the truth.
+    """
+    from actspec_bench.tasks._sentiment import heads
+
+    return heads(seed, readout=readout, subsets=subsets)
+
+
+@task(
+    "sst2-tokens",
+    truth="enumerated",
+    main_metric="subset_f1",
+    chance="see the rows `random` and `constant`",
+    ceiling="1",
+    data=_DATA,
+    needs=("sst2",),
+    imports=_IMPORTS,
+    licence=_LICENCE,
+    citation=_CITATION,
+)
+def sst2_tokens(
+    seed: int,
+    *,
+    readout: Literal["margin", "decision"] = "decision",
+    subsets: Subsets = 10,
+    kind: Literal["plain", "negation", "contrast"] | None = None,
+) -> Instance:
+    """6 to 14 words of one dev sentence, each switched between itself and [UNK].
+
+    The network is that of `sst2-pooler`, which has met [UNK] in training, in place of a tenth of
+    the words, as a word it is told nothing about; positions are kept. The function is the
+    sentence's label against the other. The truth is the largest coefficients of the transform
+    of all patterns. The seed chooses the sentence; it is taken if the network is right about it
+    and at least a tenth of the patterns change the decision. Of any five seeds in a row one
+    has a sentence with a negation and one a sentence with a contrast.
+
+    Parameters
+    ----------
+    readout
+        The margin, or its sign.
+    subsets
+        How many of the largest coefficients count as the truth.
+    kind
+        ``contrast``: a word such as "but" or "although" occurs; ``negation``: none of these but
+        one such as "not" or "never"; ``plain``: none of either. From the seed if not given.
+    """
+    from actspec_bench.tasks._sentiment import tokens
+
+    return tokens(seed, readout=readout, subsets=subsets, kind=kind)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from actspec_bench.tasks import _sentiment, _sst2
+from actspec_bench.tasks._transformer import Transformer
+
+from actspec_bench.data import present, read_sst2
+from actspec_bench.registry import tasks
+from actspec_bench.spectrum import all_patterns
+from actspec_bench.views import ScoringView
+
+needs_data = pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")
+
+
+def small(layers: int = 2) -> Transformer:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Transformer(
+            9,
+            positions=12,
+            width=8,
+            layers=layers,
+            heads=4,
+            inner=16,
+            pooler=6,
+            classes=2,
+            dropout=0.5,
+        )
+        torch.nn.init.normal_(model.positions)
+    return model.eval().requires_grad_(False)
+
+
+def by_hand(model: Transformer, vectors: torch.Tensor) -> torch.Tensor:
+    """Logits of one input (T, width), from the formulas of Vaswani et al. 2017, head by head."""
+    x = vectors + model.positions[: len(vectors)]
+    for block in model.blocks:
+        normed = block.before_attention(x)
+        queries, keys, values = block.queries_keys_values(normed).split(x.shape[1], dim=1)
+        size = x.shape[1] // block.heads
+        outputs = []
+        for j in range(block.heads):
+            part = slice(j * size, (j + 1) * size)
+            scores = queries[:, part] @ keys[:, part].T / size**0.5
+            outputs.append(torch.softmax(scores, 1) @ values[:, part])
+        x = x + block.output(torch.cat(outputs, 1))
+        first, _, second = block.inner
+        x = x + second(first(block.before_inner(x)).clamp(min=0))
+    return model.head(model.pooler(model.norm(x[0])).clamp(min=0))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_transformer_computes_its_formulas(layers: int) -> None:
+    model = small(layers)
+    vectors = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
+    expected = torch.stack([by_hand(model, one) for one in vectors])
+    assert torch.allclose(model(vectors), expected, atol=1e-5)
+
+
+def test_padding_changes_nothing() -> None:
+    model = small()
+    generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(2, 7, 8, generator=generator)
+    present_words = torch.ones(2, 7, dtype=torch.bool)
+    present_words[0, 4:] = False
+    padded = model(vectors, present_words)
+    assert torch.allclose(padded[0], model(vectors[:1, :4])[0], atol=1e-5)
+    assert torch.allclose(padded[1], model(vectors[1:])[0], atol=1e-5)
+    assert not torch.allclose(padded[0], model(vectors[:1])[0], atol=1e-3)
+
+
+def test_a_head_is_replaced_before_the_output_projection() -> None:
+    model = small()
+    vectors = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(1))
+    means = torch.randn(2, 4, 2, generator=torch.Generator().manual_seed(2))
+    kept = torch.ones(2, 2, 4)
+    kept[1, 0, 3] = 0
+    logits = model.head(model.encode(vectors, kept=kept, means=means).relu())
+    assert torch.allclose(logits[0], model(vectors)[0], atol=1e-6)
+
+    def cut(_: object, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        changed = inputs[0].clone()
+        changed[..., 6:] = means[0, 3]
+        return changed
+
+    handle = model.blocks[0].output.register_forward_pre_hook(cut)
+    hooked = model(vectors)
+    handle.remove()
+    assert torch.allclose(logits[1], hooked[0], atol=1e-6)
+    assert not torch.allclose(logits[1], logits[0], atol=1e-4)
+
+
+def test_the_vocabulary_leaves_out_words_that_occur_once() -> None:
+    words = _sst2.vocabulary(["a fine film", "a film", "fine"])
+    assert words == ["[PAD]", "[CLS]", "[UNK]", "a", "film", "fine"]
+    places = {word: place for place, word in enumerate(words)}
+    assert _sst2.numbers(["fine dull film", "a"], places).tolist() == [[1, 5, 2, 4], [1, 3, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("it is n't dull", "negation"),
+        ("it is not dull but long", "contrast"),
+        ("notable and another", "plain"),
+        ("slow , yet fine", "contrast"),
+    ],
+)
+def test_kinds_of_sentences(sentence: str, kind: str) -> None:
+    assert _sentiment.kind_of(sentence.split()) == kind
+
+
+def build(name: str, seed: int = 0, **given: object):
+    return tasks[name].function(seed, **tasks[name].resolve(given))
+
+
+@needs_data
+def test_the_network_is_good_and_its_figures_are_its_own() -> None:
+    network = _sst2.network()
+    assert network.accuracy >= 0.81
+    texts, labels = read_sst2("dev")
+    right = network.logits(texts).argmax(1) == torch.from_numpy(labels)
+    assert right.double().mean().item() == pytest.approx(network.accuracy)
+    # One sentence at a time, without padding, by the formulas.
+    for text in texts[:5]:
+        place = torch.tensor([1, *(network.places.get(word, 2) for word in text.split())])
+        expected = by_hand(network.model, network.model.words(place))
+        assert torch.allclose(network.logits([text])[0], expected, atol=1e-4)
+
+
+@needs_data
+def test_what_is_cached_of_the_training_rows_is_what_the_network_makes_of_them() -> None:
+    network = _sst2.network()
+    chosen = _sst2.sentence_rows(read_sst2("train")[0])
+    assert len(set(chosen)) > 0.99 * len(chosen) == 0.99 * 4096
+    batch = _sst2.numbers(chosen[:64], network.places)
+    before = network.model.encode(network.model.words(batch), batch != 0)
+    assert torch.allclose(before, network.sentences[:64], atol=1e-4)
+    total, count = 0, 0
+    for text in chosen:
+        one = _sst2.numbers([text], network.places)
+        outputs = network.model.head_outputs(network.model.words(one))[0][0]
+        total, count = total + outputs.sum(1), count + outputs.shape[1]
+    assert torch.allclose(total / count, network.mean_heads[0], atol=1e-5)
+
+
+@needs_data
+@pytest.mark.parametrize("seed", range(2))
+def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
+    instance = build("sst2-pooler", seed)
+    view = ScoringView(instance.problem, 0)
+    network = _sst2.network()
+    activations = network.sentences.relu()
+    rows = view.sample(500)
+    known = {tuple(row.tolist()) for row in activations}
+    assert {tuple(row.tolist()) for row in rows} <= known
+    logits = network.model.head(rows)
+    target = instance.facts["target"]
+    decided = torch.where(logits[:, target] >= logits[:, 1 - target], 1.0, -1.0)
+    assert torch.equal(view.value(rows), decided)
+    assert view.value(instance.problem.foreground).tolist() == [1] * 16 + [-1] * 16
+    unseen = {tuple(row.tolist()) for row in view.sample_heldout(500)}
+    assert not unseen & known
+    assert {kind for s in range(5) for kind in [build("sst2-pooler", s).facts["target"]]} == {0, 1}
+
+
+@needs_data
+@pytest.mark.parametrize("seed", range(5))
+def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None:
+    instance = build("sst2-tokens", seed, readout="margin")
+    facts, problem = instance.facts, instance.problem
+    network, view = _sst2.network(), ScoringView(problem, 0)
+    texts, labels = read_sst2("dev")
+    assert labels[texts.index(facts["sentence"])] == facts["label"]
+    words = facts["sentence"].split()
+    assert problem.unit_names == tuple(words)
+    assert 6 <= len(words) <= 14
+    assert facts["kind"] == ("plain", "negation", "plain", "contrast", "plain")[seed]
+    everything = all_patterns(problem.n)
+    rows = everything[torch.randperm(len(everything))[:20]]
+    rows = torch.cat([torch.ones(1, problem.n), -torch.ones(1, problem.n), rows])
+    shown = [
+        " ".join(word if on > 0 else "[UNK]" for word, on in zip(words, row, strict=True))
+        for row in rows.tolist()
+    ]
+    logits = network.logits(shown)
+    label = facts["label"]
+    assert torch.allclose(view.value(rows), logits[:, label] - logits[:, 1 - label], atol=1e-4)
+    assert view.value(rows[:1]) > 0
+    check_enumeration(instance, view, everything)
+
+
+@needs_data
+def test_heads_off_give_their_mean_output() -> None:
+    instance = build("sst2-heads", 0, readout="margin")
+    network, view = _sst2.network(), ScoringView(instance.problem, 0)
+    words, label = instance.facts["sentence"].split(), instance.facts["label"]
+    whole, cut = torch.ones(2, 16)
+    cut[[2, 13]] = -1
+    logits = network.logits([" ".join(words)])[0]
+    assert view.value(whole[None]).item() == pytest.approx(
+        (logits[label] - logits[1 - label]).item(), abs=1e-4
+    )
+    size = _sst2.WIDTH // _sst2.HEADS
+    handles = []
+    for number, (layer, head) in enumerate([(0, 2), (1, 5)]):
+
+        def replace(
+            _: object, inputs: tuple[torch.Tensor], layer: int = layer, head: int = head
+        ) -> torch.Tensor:
+            changed = inputs[0].clone()
+            changed[..., head * size : (head + 1) * size] = network.mean_heads[layer, head]
+            return changed
+
+        block = network.model.blocks[number]
+        handles.append(block.output.register_forward_pre_hook(replace))
+    try:
+        logits = network.logits([" ".join(words)])[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    expected = (logits[label] - logits[1 - label]).item()
+    assert view.value(cut[None]).item() == pytest.approx(expected, abs=1e-4)
+    check_enumeration(instance, view, all_patterns(16))
+
+
+def check_enumeration(instance, view: ScoringView, everything: torch.Tensor) -> None:
+    """The truth is the largest means of value times character; energies obey Parseval."""
+    values = view.value(everything).double()
+    coefficients = {}
+    for subset in instance.truth.spectrum:
+        coefficients[subset] = (values * everything[:, list(subset)].prod(1)).mean().item()
+    assert dict(instance.truth.spectrum) == pytest.approx(coefficients, abs=1e-5)
+    n = instance.problem.n
+    first = (values[:, None] * everything).mean(0).square().sum() / values.var(correction=0)
+    assert instance.facts["energy_by_order_margin"][0] == pytest.approx(first.item(), abs=1e-5)
+    smallest = min(map(abs, coefficients.values()))
+    rest = [(i, j) for i in range(n) for j in range(i) if (j, i) not in instance.truth.spectrum]
+    for i, j in rest:
+        assert (values * everything[:, i] * everything[:, j]).mean().abs() <= smallest + 1e-6
+    assert 0.1 <= instance.facts["decision_changes"] <= 0.9
+    share = (values < 0).double().mean().item()
+    assert instance.facts["decision_changes"] == pytest.approx(share)
