@@ -143,7 +143,10 @@ def _has_data(task_text: str) -> bool:
 
 
 def plan_cells(suite: Suite) -> list[Cell]:
-    """Every cell of ``suite``, instance by instance, in the order in which they start.
+    """Every cell of ``suite`` in the order in which they start.
+
+    The first cell of every instance comes first, so that networks are trained side by side and
+    do not make the other cells of their instance wait; then the rest, instance by instance.
 
     Raises
     ------
@@ -165,12 +168,18 @@ def plan_cells(suite: Suite) -> list[Cell]:
         if main not in metrics:
             hint = nearest(main, [entry.name for entry in metrics])
             raise UsageError(f"task {spec.name!r} names {main!r} as its main metric; {hint}")
-    return [
-        Cell(task, tasks[task.name].card.version, instance, method, budget)
+    instances = [
+        [
+            Cell(task, tasks[task.name].card.version, instance, method, budget)
+            for budget in suite.budgets
+            for method in method_specs
+        ]
         for task in task_specs
         for instance in range(suite.instances)
-        for budget in suite.budgets
-        for method in method_specs
+    ]
+    return [
+        *(cells[0] for cells in instances),
+        *(cell for cells in instances for cell in cells[1:]),
     ]
 
 
