@@ -7,15 +7,18 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from actspec_bench import __version__
 from actspec_bench.cli_data import data_command, data_dir_option
-from actspec_bench.cli_output import json_option, print_table
+from actspec_bench.cli_output import json_option, print_table, type_text
 from actspec_bench.devices import DEVICES, resolve
 from actspec_bench.errors import DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from actspec_bench.plan import Suite
 
 __all__ = ["main"]
 
@@ -144,39 +147,55 @@ def run(
     Cells that have a record already are not run again. Exit status: 0 all cells ok or skipped,
     1 some failed, 2 wrong usage, 130 interrupted.
     """
-    from actspec_bench.plan import choose_suite, plan_cells
+    from actspec_bench.data.finding import using_data_dir
+    from actspec_bench.plan import choose_suite
 
     if device != "auto":
         resolve(device)
     _load(plugins)
-    suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
-    if dry_run:
-        cells = plan_cells(suite)
-        listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
-        header = ["cell", "task", "instance", "method", "budget"]
-        print_table(header, listed, as_json=as_json)
-        if not as_json:
-            click.echo(f"{len(cells)} cells")
-        return
-    from actspec_bench.runner import Limits
-    from actspec_bench.session import Settings, run_suite
-
-    settings = Settings(
-        out=out or Path("results") / suite.name,
-        jobs=jobs or _cores(),
-        limits=Limits(timeout, memory),
-        plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
-        retry_failed=retry_failed,
-        fresh=fresh,
-        device=device,
-    )
-    from rich.console import Console
-
-    from actspec_bench.data.finding import using_data_dir
-
     with using_data_dir(data_folder):
+        suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
+        _tell_left_out(suite)
+        if dry_run:
+            _print_plan(suite, as_json=as_json)
+            return
+        from rich.console import Console
+
+        from actspec_bench.runner import Limits
+        from actspec_bench.session import Settings, run_suite
+
+        settings = Settings(
+            out=out or Path("results") / suite.name,
+            jobs=jobs or _cores(),
+            limits=Limits(timeout, memory),
+            plugins=tuple(str(Path(plugin).resolve()) for plugin in plugins),
+            retry_failed=retry_failed,
+            fresh=fresh,
+            device=device,
+        )
         summary = run_suite(suite, settings, Console(stderr=True))
     _finish(summary, settings.out, as_json=as_json)
+
+
+def _tell_left_out(suite: Suite) -> None:
+    """Say which tasks of a suite are left out since their data is not there."""
+    absent = [text for text in suite.with_data if text not in suite.tasks]
+    if absent:
+        click.echo(
+            f"left out, since their data is not here: {', '.join(absent)}; "
+            "`python -m actspec_bench data fetch` gets it",
+            err=True,
+        )
+
+
+def _print_plan(suite: Suite, *, as_json: bool) -> None:
+    from actspec_bench.plan import plan_cells
+
+    cells = plan_cells(suite)
+    listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
+    print_table(["cell", "task", "instance", "method", "budget"], listed, as_json=as_json)
+    if not as_json:
+        click.echo(f"{len(cells)} cells")
 
 
 def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
@@ -186,7 +205,7 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         code = EXIT_INTERRUPTED
     if as_json:
         told = {"out": str(out), "statuses": summary.statuses, "ran": summary.ran, "exit": code}
-        told |= {"metric_errors": summary.metric_errors}
+        told |= {"metric_errors": summary.metric_errors, "lacking": summary.lacking}
         click.echo(json.dumps(told | {"interrupted": summary.interrupted}))
         sys.exit(code)
     if summary.board is not None and not summary.interrupted:
@@ -201,6 +220,8 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         click.echo("interrupted: finished cells are kept, the same command goes on from here")
     if summary.board is not None:
         click.echo(f"board: {out / 'leaderboard.html'} (and .md .csv .json .tex)")
+    for why in summary.lacking:
+        click.echo(f"skipped: {why}")
     for metric, why in summary.metric_errors.items():
         click.echo(f"metric {metric!r} failed: {why}")
     if summary.failed:
@@ -262,29 +283,7 @@ def _show_entry(entry: Any, *, as_json: bool) -> None:
         if key not in ("name", "summary") and value not in ("", None):
             click.echo(f"{key:>18}: {value}")
     for key, told in parameters.items():
-        click.echo(f"{'parameter':>18}: {key} = {told.get('default')!r}  ({_type_text(told)})")
-
-
-def _type_text(schema: dict[str, Any]) -> str:
-    """Say a JSON schema of a parameter in words."""
-    if "anyOf" in schema:
-        return " or ".join(map(_type_text, schema["anyOf"]))
-    if "enum" in schema:
-        return " or ".join(schema["enum"])
-    said = [schema.get("type", "any")]
-    said += [
-        f"{words} {schema[key]:g}"
-        for key, words in (
-            ("minimum", "at least"),
-            ("exclusiveMinimum", "above"),
-            ("maximum", "at most"),
-            ("exclusiveMaximum", "below"),
-        )
-        if key in schema
-    ]
-    if "items" in schema:
-        said.append(f"of {_type_text(schema['items'])}")
-    return " ".join(said)
+        click.echo(f"{'parameter':>18}: {key} = {told.get('default')!r}  ({type_text(told)})")
 
 
 @cli.command()

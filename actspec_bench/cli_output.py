@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["json_option", "print_table"]
+__all__ = ["json_option", "print_table", "type_text"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -32,3 +32,25 @@ def print_table(
     from tabulate import tabulate
 
     click.echo(tabulate(rows, header, disable_numparse=True, maxcolwidths=widths))
+
+
+def type_text(schema: dict[str, Any]) -> str:
+    """Say a JSON schema of a parameter in words."""
+    if "anyOf" in schema:
+        return " or ".join(map(type_text, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    said = [schema.get("type", "any")]
+    said += [
+        f"{words} {schema[key]:g}"
+        for key, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "below"),
+        )
+        if key in schema
+    ]
+    if "items" in schema:
+        said.append(f"of {type_text(schema['items'])}")
+    return " ".join(said)

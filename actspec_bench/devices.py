@@ -138,14 +138,14 @@ def rows_per_batch(run: Callable[[int], object], device: torch.device) -> int:
 def _bytes_made(run: Callable[[], object]) -> int:
     """Bytes of all distinct memory that the operations of ``run`` return."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.overrides import TorchFunctionMode
 
     storages: dict[int, torch.UntypedStorage] = {}
 
-    class Weigh(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Weigh(TorchFunctionMode):
         """Holds what operations return, so that no memory is handed out twice."""
 
-        def __torch_dispatch__(
+        def __torch_function__(
             self, operation: Any, _types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             returned = operation(*args, **(kwargs or {}))
@@ -155,6 +155,6 @@ def _bytes_made(run: Callable[[], object]) -> int:
                     storages[storage.data_ptr()] = storage
             return returned
 
-    with torch.no_grad(), Weigh():  # type: ignore[no-untyped-call]
+    with torch.no_grad(), Weigh():
         run()
     return sum(storage.nbytes() for storage in storages.values())

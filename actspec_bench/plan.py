@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from actspec_bench.data.finding import present
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.meter import DEFAULT_BUDGET
 from actspec_bench.records import Cell
@@ -29,11 +30,18 @@ SOURCE_DIGITS = 16
 
 @dataclass(frozen=True)
 class Suite:
-    """A named selection; no methods means every one that is registered."""
+    """A named selection; no methods means every one that is registered.
+
+    Attributes
+    ----------
+    with_data
+        Tasks that are part of it where the data they need is there.
+    """
 
     name: str
     summary: str
     tasks: tuple[str, ...]
+    with_data: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     budgets: tuple[int, ...] = (DEFAULT_BUDGET,)
     instances: int = DEFAULT_INSTANCES
@@ -44,7 +52,7 @@ SUITES = {
     for suite in (
         Suite(
             "default",
-            "planted parities, nothing planted, and a digits network's neurons and patches",
+            "planted parities, a digits network, and, where the data is, MNIST and SST-2 networks",
             tasks=(
                 "planted-parity[noise=0.05]",
                 "planted-parity[n=12,terms=4,orders=(1,2,3,4)]",
@@ -53,7 +61,36 @@ SUITES = {
                 "digits-hidden",
                 "digits-patches",
             ),
+            with_data=(
+                "mnist-hidden",
+                "mnist-patches",
+                "mnist-recoded",
+                "sst2-pooler",
+                "sst2-tokens",
+            ),
             budgets=(1_000, DEFAULT_BUDGET),
+        ),
+        Suite(
+            "paper",
+            "the settings of Activation Spectroscopy's paper: planted, MNIST, sentiment",
+            tasks=(
+                "planted-parity[noise=0.05]",
+                "planted-parity[terms=3,readout=decision,low=1.0]",
+                "planted-parity[n=32,terms=3,correlation=0.8,noise=0.05]",
+                "planted-network",
+                "trained-parity",
+                "trained-parity-hidden",
+                "mnist-hidden[target=7,against=1]",
+                "mnist-hidden",
+                "mnist-pixels",
+                "mnist-patches",
+                "mnist-channels",
+                *(f"mnist-recoded[k={k}]" for k in (1, 2, 3, 5)),
+                "sst2-pooler",
+                "sst2-heads",
+                "sst2-tokens",
+                *(f"sst2-recoded[k={k}]" for k in (1, 2, 3, 5)),
+            ),
         ),
         Suite(
             "smoke",
@@ -83,24 +120,33 @@ def choose_suite(
     """Return the suite that a command line asks for.
 
     What is not given comes from the suite ``name``, or without a name from the default suite;
-    but tasks named without a suite get the one default budget and number of instances.
+    but tasks named without a suite get the one default budget and number of instances. Of a
+    suite's tasks ``with_data`` those are taken whose data is there.
     """
     base = find_suite("default" if name is None else name)
     if task_texts:
-        base = replace(base, name="custom")
+        base = replace(base, name="custom", with_data=())
         if name is None:
             base = replace(base, budgets=(DEFAULT_BUDGET,), instances=DEFAULT_INSTANCES)
+    there = tuple(text for text in base.with_data if _has_data(text))
     return replace(
         base,
-        tasks=tuple(task_texts) or base.tasks,
+        tasks=(tuple(task_texts) or base.tasks) + there,
         methods=tuple(method_texts) or base.methods,
         budgets=tuple(budgets) or base.budgets,
         instances=instances or base.instances,
     )
 
 
+def _has_data(task_text: str) -> bool:
+    return all(present(data) for data in tasks[Spec.parse(task_text, tasks).name].card.needs)
+
+
 def plan_cells(suite: Suite) -> list[Cell]:
-    """Every cell of ``suite``, instance by instance, in the order in which they start.
+    """Every cell of ``suite`` in the order in which they start.
+
+    The first cell of every instance comes first, so that networks are trained side by side and
+    do not make the other cells of their instance wait; then the rest, instance by instance.
 
     Raises
     ------
@@ -122,12 +168,18 @@ def plan_cells(suite: Suite) -> list[Cell]:
         if main not in metrics:
             hint = nearest(main, [entry.name for entry in metrics])
             raise UsageError(f"task {spec.name!r} names {main!r} as its main metric; {hint}")
-    return [
-        Cell(task, tasks[task.name].card.version, instance, method, budget)
+    instances = [
+        [
+            Cell(task, tasks[task.name].card.version, instance, method, budget)
+            for budget in suite.budgets
+            for method in method_specs
+        ]
         for task in task_specs
         for instance in range(suite.instances)
-        for budget in suite.budgets
-        for method in method_specs
+    ]
+    return [
+        *(cells[0] for cells in instances),
+        *(cell for cells in instances for cell in cells[1:]),
     ]
 
 

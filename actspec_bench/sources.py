@@ -69,11 +69,13 @@ def binary(
     sampler: Sampler | None = None,
     mean: Float[Tensor, " n"] | None = None,
     noise: float = 0.0,
+    device: torch.device = CPU,
 ) -> Source:
     """Source of a function of patterns; D is uniform, with mean 0, unless ``sampler`` is given.
 
     The baseline is D's ``mean``; the foreground is drawn from ``seed``. ``noise`` is the standard
-    deviation of what is added to every metered evaluation.
+    deviation of what is added to every metered evaluation. ``function`` gets its rows on
+    ``device``.
     """
     sampler = sampler or uniform_patterns(n)
     return Source(
@@ -86,6 +88,7 @@ def binary(
         baseline=torch.zeros(n) if mean is None else mean,
         threshold=torch.zeros(n),
         noise=noise,
+        device=device,
     )
 
 

@@ -30,6 +30,7 @@ TEST_SHARE = 0.25
 SCREEN_FLIPS = (2, 64)
 NOISE_REPEATS = 16
 SCREEN_LEVEL = 0.05
+SCREEN_ROUNDING = 1e-5
 COMPLETIONS = 16
 LEAST_RESTRICTIONS = 2
 REDUNDANCY_DRAWS = 4096
@@ -151,7 +152,9 @@ def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> d
     flipped = flipped.reshape(-1, problem.n)
     changed = queries.ask(flipped, flips, first=first).reshape(flips, len(units))
     influence = (changed - clean[:, None]).square().mean(0)
-    threshold = float(noise) * f.isf(SCREEN_LEVEL, flips, repeats)
+    # Batches of other sizes round in another way, which is no influence.
+    rounding = SCREEN_ROUNDING**2 * float(clean.square().mean())
+    threshold = max(float(noise) * f.isf(SCREEN_LEVEL, flips, repeats), rounding)
     return {
         unit: float(value)
         for unit, value in zip(units, influence, strict=True)

@@ -102,7 +102,8 @@ def channels(seed: int, *, readout: Readout, subsets: int) -> Instance:
     network = weights_digest(model)
 
     def mean_maps() -> dict[str, Tensor]:
-        total = sum(first(part).double().sum(0) for part in data["train_x"].split(CHUNK_ROWS))
+        parts = torch.split(data["train_x"], CHUNK_ROWS)
+        total = torch.stack([first(part).double().sum(0) for part in parts]).sum(0)
         return {"mean": (total / len(data["train_x"])).float()}
 
     off = cached_tensors("mnist-channel-means", mean_maps, network=network)["mean"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,45 @@ if TYPE_CHECKING:
 SMALLEST_COEFFICIENT = 1e-9
 
 
+@dataclass(frozen=True)
+class Terms:
+    """Parities with coefficients, linearly independent over GF(2), and the units they use.
+
+    Attributes
+    ----------
+    subsets, coefficients
+        One of each a term.
+    relevant, spare
+        The units that some subset uses, and those that none does.
+    """
+
+    subsets: list[Subset]
+    coefficients: np.ndarray
+    relevant: np.ndarray
+    spare: np.ndarray
+
+    def truth(self, readout: Readout) -> Truth:
+        """Exact spectrum of the sum of the terms, or of its sign, under uniform patterns."""
+        spectrum = dict(zip(self.subsets, self.coefficients.tolist(), strict=True))
+        if readout == "decision":
+            spectrum = decision_spectrum(spectrum)
+        return Truth(spectrum, len(self.relevant) + len(self.spare))
+
+
+def draw_terms(
+    rng: np.random.Generator,
+    n: int,
+    sizes: list[int],
+    overlap: int,
+    magnitudes: tuple[float, float],
+) -> Terms:
+    """Draw which of n units the terms use, and coefficients of fair sign and uniform size."""
+    units = rng.permutation(n)
+    subsets, used = _chained_subsets(rng, units, sizes, overlap)
+    coefficients = rng.uniform(*magnitudes, len(sizes)) * rng.choice([-1.0, 1.0], len(sizes))
+    return Terms(subsets, coefficients, units[:used], units[used:])
+
+
 def plant(
     seed: int,
     *,
@@ -36,10 +76,8 @@ def plant(
 ) -> Instance:
     """Build a planted-parity instance; see the task's docstring for the parameters."""
     rng = np.random.default_rng(seed)
-    units = rng.permutation(n)
-    subsets, used = _chained_subsets(rng, units, sizes, overlap)
-    relevant, spare = units[:used], units[used:]
-    coefficients = rng.uniform(*magnitudes, len(sizes)) * rng.choice([-1.0, 1.0], len(sizes))
+    terms = draw_terms(rng, n, sizes, overlap, magnitudes)
+    relevant, spare, used = terms.relevant, terms.spare, len(terms.relevant)
 
     copies = spare[:duplicates]
     fixed = spare[duplicates : duplicates + constants]
@@ -54,18 +92,15 @@ def plant(
     mean = torch.zeros(n)
     mean[torch.from_numpy(fixed)] = 1.0
     source = binary(
-        _sum_of_parities(subsets, coefficients),
+        _sum_of_parities(terms.subsets, terms.coefficients),
         n,
         seed=seed,
         readout=readout,
         sampler=sampler,
         mean=mean,
-        noise=noise * float(np.sqrt(np.square(coefficients).sum())),
+        noise=noise * float(np.sqrt(np.square(terms.coefficients).sum())),
     )
-    spectrum = dict(zip(subsets, coefficients.tolist(), strict=True))
-    if readout == "decision":
-        spectrum = decision_spectrum(spectrum)
-    return Instance(Problem(source), Truth(spectrum, n))
+    return Instance(Problem(source), terms.truth(readout))
 
 
 def nothing(seed: int, *, n: int, readout: Readout) -> Instance:

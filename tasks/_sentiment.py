@@ -31,7 +31,8 @@ CONTRASTS = frozenset({"but", "although", "though", "yet", "however", "despite"}
 FEWEST_WORDS = 10
 MOST_WORDS = 14
 ROWS = 2048
-GOLDEN_RATIO = (5**0.5 - 1) / 2
+# 2^64 times the golden ratio (Knuth, TAOCP 3, section 6.4): exact for turns of any size.
+GOLDEN_STEP = 0x9E3779B97F4A7C15
 
 
 def kind_of(words: Sequence[str]) -> Kind:
@@ -131,7 +132,7 @@ def _instance(
             if right[i] and FEWEST_WORDS <= len(words) <= MOST_WORDS and serves(words)
         ]
         order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
-        shift = int(len(found) * (turn * GOLDEN_RATIO % 1))
+        shift = len(found) * (turn * GOLDEN_STEP % 2**64) >> 64
         return [found[i] for i in order.roll(-shift).tolist()]
 
     def margin_of(position: int, sentiment: Sentiment = sentiment) -> Callable[[Tensor], Tensor]:

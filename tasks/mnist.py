@@ -14,7 +14,10 @@ Subsets = Annotated[int, Field(ge=1, le=1000)]
 
 _DATA = "MNIST: 60,000 training and 10,000 test digits, pooled to 14x14 by the mean"
 _LICENCE = "CC BY-SA 3.0 (sources disagree; the stricter reading)"
-_CITATION = "LeCun, Cortes & Burges 2010; network: Reing, Ver Steeg & Galstyan 2025, section 5"
+_CITATION = (
+    "data: LeCun, Cortes & Burges 2010; network: the code of Reing, Ver Steeg & Galstyan 2025, "
+    "github.com/kylereing/ActSpec, act_spec_models.py"
+)
 _IMPORTS = ("actspec_bench.tasks._mnist",)
 
 

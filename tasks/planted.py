@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from actspec_bench.tasks._terms import check_room, check_terms, orders_of
 from pydantic import Field
 
 from actspec_bench.instance import Instance
 from actspec_bench.registry import task
 
-MOST_DECISION_TERMS = 12
-
-
-def _orders(terms: int, order: int, orders: tuple[int, ...]) -> list[int]:
-    cycle = orders or (order,)
-    return [cycle[j % len(cycle)] for j in range(terms)]
-
 
 def _check(
-    *,
-    n: int,
-    terms: int,
-    order: int,
-    orders: tuple[int, ...],
-    overlap: int,
-    readout: str,
-    duplicates: int,
-    constants: int,
-    correlation: float,
-    low: float,
-    high: float,
-    **_: object,
+    *, n: int, duplicates: int, constants: int, correlation: float, **parameters: Any
 ) -> None:
     """Raise ValueError unless the parts fit together and into n units."""
-    sizes = _orders(terms, order, orders)
-    if terms > 1 and overlap >= min(sizes):
-        raise ValueError(f"overlap={overlap} must be below the smallest order, {min(sizes)}")
-    if low > high:
-        raise ValueError(f"low={low} must not exceed high={high}")
-    if readout == "decision" and terms > MOST_DECISION_TERMS:
-        raise ValueError(f"the decision readout takes at most {MOST_DECISION_TERMS} terms")
-    relevant = sum(sizes) - overlap * (terms - 1)
+    relevant = check_terms(**parameters)
     if duplicates > relevant:
         raise ValueError(f"duplicates={duplicates} exceeds the {relevant} units of the terms")
-    needed = relevant * (2 if correlation else 1) + duplicates + constants
-    if needed > n:
-        raise ValueError(f"n={n} units are too few, these parameters need {needed}")
+    check_room(n, relevant * (2 if correlation else 1) + duplicates + constants)
 
 
 @task(
@@ -104,7 +77,7 @@ def planted_parity(
     """
     from actspec_bench.tasks._parities import plant
 
-    sizes = _orders(terms, order, orders)
+    sizes = orders_of(terms, order, orders)
     return plant(
         seed,
         n=n,

@@ -1,4 +1,4 @@
-"""Shared settings: one thread, and a cache of trained networks that all test processes share."""
+"""Shared settings: one thread, and one cache of trained networks for all test processes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ import torch
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    os.environ["ACTSPEC_BENCH_CACHE"] = str(config.rootpath / ".pytest_cache" / "actspec_bench")
+    cache = config.rootpath / ".pytest_cache" / "actspec_bench"
+    os.environ.setdefault("ACTSPEC_BENCH_CACHE", str(cache))
     torch.set_num_threads(1)

@@ -210,7 +210,7 @@ def test_on_instances_that_two_methods_share_none_ranks_below_a_worse_mean(seed:
     generator = np.random.default_rng(seed)
     scores = {
         str(method): {
-            int(i): float(generator.normal(method / 4))
+            int(i): float(method / 2 + generator.standard_t(2))
             for i in generator.choice(12, generator.integers(5, 13), replace=False)
         }
         for method in range(6)

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _redundancy, _refit
+from actspec_bench.methods import _redundancy, _refit, _tree_search
 from scoring import parity_sum
 
 from actspec_bench import NotApplicable, Problem, attribute
@@ -296,6 +296,22 @@ def test_subset_redundancy_equals_a_sum_over_pairs() -> None:
         assert _redundancy.predictability(pattern, subset) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(("covered", "says"), [(49, False), (51, True), (100, True)])
+def test_a_weight_from_cells_without_half_of_the_rows_says_nothing(
+    covered: int, says: bool
+) -> None:
+    """Rows with the third unit off never have the second off: they hold no pair to compare."""
+    other = np.where(np.arange(100) < covered, np.where(np.arange(100) % 2, 1.0, -1.0), 1.0)
+    rest = np.where(np.arange(100) < covered, 1.0, -1.0)
+    columns = torch.from_numpy(np.stack([other, other, rest], 1)).float()
+    without, within = _redundancy._gl_weights(columns, 0, 1)
+    if says:
+        assert within > 0.9
+        assert without < 0.5
+    else:
+        assert (without, within) == (0.0, 0.0)
+
+
 def test_a_unit_that_is_the_parity_of_others_makes_its_subset_redundant() -> None:
     pattern = random_patterns(4000, 6)
     pattern[:, 2] = pattern[:, 0] * pattern[:, 1]
@@ -330,6 +346,91 @@ def test_grouped_errors_cover_where_rows_share_their_noise() -> None:
         fit = _refit.least_squares(pattern, values, [(0,)], group)
         covered += abs(fit.coefficients[0].item() - 1) <= 1.96 * fit.errors[0].item()
     assert abs(covered / runs - 0.95) < 0.04
+
+
+def sandwich(design: np.ndarray, values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Standard errors group by group, scaled by G / (G - p) for G groups and p parameters."""
+    bread = np.linalg.inv(design.T @ design)
+    residual = values - design @ bread @ design.T @ values
+    meat = np.zeros_like(bread)
+    for name in set(group):
+        score = design[group == name].T @ residual[group == name]
+        meat += np.outer(score, score)
+    groups, parameters = len(set(group)), design.shape[1]
+    return np.sqrt(np.diag(bread @ meat @ bread) * groups / (groups - parameters))[1:]
+
+
+@pytest.mark.parametrize("rows_a_group", [1, 3])
+def test_standard_errors_are_the_sandwich_of_few_groups(rows_a_group: int) -> None:
+    """With 9 groups and 3 parameters the correction for degrees of freedom is 9 / 6."""
+    rows = 9 * rows_a_group
+    pattern = random_patterns(rows, 5, seed=4)
+    values = np.random.default_rng(5).standard_normal(rows)
+    group = np.arange(rows) // rows_a_group
+    subsets = [(0,), (1, 2)]
+    design = np.stack([np.ones(rows), *(pattern[:, list(s)].prod(1).numpy() for s in subsets)], 1)
+    fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets, torch.from_numpy(group))
+    assert fit.errors.numpy() == pytest.approx(sandwich(design, values, group), rel=1e-9)
+    assert fit.freedom == 6
+    if rows_a_group == 1:
+        alone = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        assert torch.equal(alone.errors, fit.errors)
+
+
+def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
+    """Neither coefficients nor errors, nor the floor below which no error is taken."""
+    pattern = random_patterns(60, 4, seed=6)
+    noise = torch.from_numpy(np.random.default_rng(7).standard_normal(60))
+    for values in (pattern[:, 0] + noise, pattern[:, 0].double() * 3):
+        plain, raised = (
+            _refit.least_squares(pattern, values + level, [(0,), (1, 2)]) for level in (0.0, 1e4)
+        )
+        assert raised.coefficients.numpy() == pytest.approx(plain.coefficients.numpy(), abs=1e-8)
+        assert raised.errors.numpy() == pytest.approx(plain.errors.numpy(), rel=1e-6)
+    floor = _refit.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
+    assert plain.errors.numpy() == pytest.approx([floor] * 2)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_actspec_finds_the_same_whatever_the_level_of_the_values(given: bool) -> None:
+    def problem(level: float) -> Problem:
+        if not given:
+            base = parity_sum(TERMS | {(): level} if level else TERMS, 14)
+            return restarted(base, budget=6000, seed=0)
+        x = random_patterns(600, 20, seed=8)
+        y = x[:, [0, 1, 2]].prod(1) + x[:, 3] * x[:, 4] + level
+        return Problem.from_samples(x, y)
+
+    plain, raised = (attribute("actspec", problem(level)) for level in (0.0, 64.0))
+    assert plain.subsets
+    assert set(raised.subsets) == set(plain.subsets)
+    for subset, coefficient in plain.as_dict().items():
+        assert raised.as_dict()[subset] == pytest.approx(coefficient, abs=1e-3)
+    if not given:
+        assert raised.info["tau"] == pytest.approx(plain.info["tau"], rel=0.05)
+
+
+def test_the_weights_of_the_tree_are_those_of_centred_values() -> None:
+    """Of a constant there is nothing to branch on, so no node but the empty one is ever kept."""
+    problem = restarted(Problem.from_function(lambda x: 0 * x[:, 0] + 9, 6), budget=4000, seed=0)
+    queries = _tree_search.Queries(problem)
+    queries.ask(problem.sample(50), 50)
+    found, _ = _tree_search._branch(queries, list(range(6)), 3000, None, 128)
+    assert found == []
+
+
+def test_the_joint_refit_counts_rows_that_share_draws_once() -> None:
+    """Eight equal rows a group say no more than one, whether asked at once or later."""
+    x = random_patterns(40, 5, seed=9)
+    problem = restarted(parity_sum({(0,): 1.0, (1, 2): 0.7, (3, 4): 0.4}, 5), budget=999, seed=0)
+    once, grouped = _tree_search.Queries(problem), _tree_search.Queries(problem)
+    once.ask(x, 40)
+    first = grouped.next_group
+    grouped.ask(x.repeat_interleave(5, dim=0), 40)
+    grouped.ask(x.repeat_interleave(3, dim=0), 40, first=first)
+    expected, found = once.fit([(0,), (1, 2)]), grouped.fit([(0,), (1, 2)])
+    assert found.errors.numpy() == pytest.approx(expected.errors.numpy(), rel=1e-6)
+    assert found.freedom == expected.freedom == 37
 
 
 def test_benjamini_hochberg_step_up_by_hand() -> None:

@@ -186,7 +186,7 @@ def joint_share(outcome: Outcome) -> float:
         No subset of 2 to 10 units was reported, or their joint effect cannot be told from
         zero: it does not exceed that of 199 copies of the centred values with random signs
         (wild bootstrap; Liu 1988, Annals of Statistics 16:1696), which without an effect happens
-        once in 200 times, however the subsets overlap.
+        about once in 200 times, however the subsets overlap.
     """
     import torch
 
@@ -203,16 +203,12 @@ def joint_share(outcome: Outcome) -> float:
     signs = outcome.generator("signs").choice([-1.0, 1.0], (JOINT_DRAWS, JOINT_NULLS))
     columns = torch.cat([values[:, None], values[:, None] * torch.from_numpy(signs)], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
-    occupancy = _occupancy(view, joint)
-    whole = sum(
-        joint_variance(cell, len(held), columns)
-        for cell, held in zip(cells, occupancy, strict=True)
-    )
+    pairs = list(zip(cells, _occupancy(view, joint), strict=True))
+    effects = [joint_variance(cell, len(held), columns) for cell, held in pairs]
+    whole = torch.stack(effects).sum(0)
     if not whole[0] > whole[1:].max():
         raise Undefined("the joint effect of the reported subsets cannot be told from zero")
-    alone = sum(
-        beyond_parts(cell, values, held) for cell, held in zip(cells, occupancy, strict=True)
-    )
+    alone = sum(beyond_parts(cell, values, held) for cell, held in pairs)
     return float(alone / whole[0])
 
 

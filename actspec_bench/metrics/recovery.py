@@ -111,7 +111,7 @@ def false_discovery_rate(outcome: Outcome) -> float:
     """
     truth = outcome.known_truth()
     if not truth.exhaustive:
-        raise Undefined("nearly every subset of an enumerated truth has a coefficient")
+        raise Undefined("nearly every subset of an enumerated or learnt function has a coefficient")
     reported = outcome.attribution.subsets
     if not reported:
         return 0.0

@@ -1,0 +1,177 @@
+"""MNIST tasks on the real data; skipped where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from actspec_bench.tasks import _mnist
+from actspec_bench.tasks._mnist_networks import images, trained_network
+from torch.nn import functional
+
+from actspec_bench.data import present, read_mnist
+from actspec_bench.registry import tasks
+from actspec_bench.specs import Spec
+from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.views import ScoringView
+
+needs_mnist = pytest.mark.skipif(
+    not present("mnist"), reason="MNIST is not here; set ACTSPEC_BENCH_DATA to its folder"
+)
+
+
+def build(text: str, seed: int = 0):
+    spec = Spec.parse(text, tasks)
+    return tasks[spec.name].function(seed, **spec.parameters)
+
+
+def margin_of(logits: torch.Tensor, label: int) -> torch.Tensor:
+    others = logits.clone()
+    others[:, label] = -torch.inf
+    return logits[:, label] - others.amax(1)
+
+
+@needs_mnist
+def test_pooled_images_are_means_of_two_by_two_pixels() -> None:
+    pixels, labels = read_mnist("test")
+    data = images()
+    block = torch.from_numpy(pixels[:50].astype("float32")).reshape(50, 14, 2, 14, 2)
+    assert torch.allclose(data["test_x"][:50].reshape(50, 14, 14), block.mean((2, 4)) / 255)
+    assert data["train_x"].shape == (60_000, 196)
+    assert data["test_y"].tolist() == labels.tolist()
+
+
+@needs_mnist
+def test_both_networks_are_as_good_as_the_cards_say() -> None:
+    model, accuracy = trained_network("perceptron", 0)
+    assert [tuple(p.shape) for p in model.parameters()] == [(256, 196), (256,), (10, 256), (10,)]
+    assert 0.97 <= accuracy <= 0.985
+    data = images()
+    right = (model(data["test_x"]).argmax(1) == data["test_y"]).float().mean()
+    assert right.item() == pytest.approx(accuracy, abs=1e-6)
+    assert trained_network("convolutional", 0)[1] >= 0.975
+
+
+@needs_mnist
+def test_hidden_units_are_the_network_s_own() -> None:
+    instance = build("mnist-hidden[target=3]", 0)
+    model, _ = trained_network("perceptron", 0)
+    data, view = images(), ScoringView(instance.problem, 0)
+    rows = data["test_x"][:500]
+    decided = torch.where(margin_of(model(rows), 3) >= 0, 1.0, -1.0)
+    assert torch.equal(view.value(model[:2](rows)), decided)
+    assert view.value(view.foreground).tolist() == [1] * 16 + [-1] * 16
+    assert view.n == 256
+
+
+@needs_mnist
+def test_the_two_digit_setting_has_images_and_logits_of_the_two_alone() -> None:
+    instance = build("mnist-hidden[target=7,against=1,readout=margin]", 0)
+    model, _ = trained_network("perceptron", 0)
+    data, view = images(), ScoringView(instance.problem, 0)
+    two = data["train_x"][(data["train_y"] == 7) | (data["train_y"] == 1)]
+    hidden = model[:2](two)
+    logits = model(two)
+    assert torch.allclose(view.value(hidden), logits[:, 7] - logits[:, 1], atol=1e-4)
+    drawn = {tuple(row.tolist()) for row in view.sample(200)}
+    assert drawn <= {tuple(row.tolist()) for row in hidden}
+    assert torch.allclose(view.baseline, hidden.mean(0), atol=1e-5)
+
+
+@needs_mnist
+def test_pixels_are_on_where_there_is_ink() -> None:
+    instance = build("mnist-pixels[readout=margin]", 3)
+    view = ScoringView(instance.problem, 0)
+    assert (view.n, view.layout) == (196, (14, 14))
+    rows = view.sample(100)
+    assert torch.equal(view.pattern(rows) > 0, rows > 0)
+    model, _ = trained_network("perceptron", 3)
+    expected = margin_of(model(rows), instance.facts["target"])
+    assert torch.allclose(view.value(rows), expected, atol=1e-5)
+
+
+@needs_mnist
+@pytest.mark.parametrize("task", ["mnist-patches", "mnist-channels"])
+def test_the_truth_is_the_enumerated_spectrum(task: str) -> None:
+    instance = build(task, 0)
+    values = ScoringView(instance.problem, 0).value(all_patterns(16))
+    spectrum = walsh_hadamard(values)
+    largest = spectrum.abs()
+    largest[0] = 0
+    for subset, coefficient in instance.truth.spectrum.items():
+        position = sum(1 << unit for unit in subset)
+        assert spectrum[position].item() == pytest.approx(coefficient, abs=1e-9)
+    cut = min(map(abs, instance.truth.spectrum.values()))
+    assert int((largest > cut + 1e-9).sum()) < 10
+    shares = instance.facts["energy_by_order_decision"]
+    assert shares == pytest.approx(energy_by_order(spectrum).tolist(), abs=1e-5)
+    assert 0.1 <= float((values < 0).float().mean()) <= 0.9
+    assert instance.facts["decision_changes"] == pytest.approx(float((values < 0).float().mean()))
+
+
+@needs_mnist
+def test_patches_show_the_image_or_a_blank() -> None:
+    instance = build("mnist-patches[readout=margin]", 1)
+    view = ScoringView(instance.problem, 0)
+    model, _ = trained_network("perceptron", 1)
+    data, digit = images(), instance.facts["digit"]
+    whole = view.value(torch.ones(1, 16)).item()
+    of_class = data["test_x"][data["test_y"] == digit]
+    distance = (margin_of(model(of_class), digit) - whole).abs()
+    image = of_class[distance.argmin()].reshape(14, 14).clone()
+    assert distance.min() < 1e-4
+    image[7:11, 4:7] = 0  # rows 7 to 10 are the third of four bands, columns 4 to 6 the second
+    cut = torch.ones(1, 16)
+    cut[0, 2 * 4 + 1] = -1
+    expected = margin_of(model(image.reshape(1, 196)), digit).item()
+    assert view.value(cut).item() == pytest.approx(expected, abs=1e-4)
+
+
+@needs_mnist
+def test_channels_are_maps_of_the_image_or_the_mean_map() -> None:
+    instance = build("mnist-channels[readout=margin]", 0)
+    view = ScoringView(instance.problem, 0)
+    model, _ = trained_network("convolutional", 0)
+    data, digit = images(), instance.facts["digit"]
+
+    def maps(x: torch.Tensor) -> torch.Tensor:
+        seen = functional.conv2d(
+            x.reshape(-1, 1, 14, 14), model[1].weight, model[1].bias, padding=1
+        )
+        return functional.max_pool2d(seen.relu(), 2)
+
+    mean = torch.stack([maps(part).mean(0) for part in data["train_x"].split(1000)]).mean(0)
+    blank = margin_of(model[4:](mean[None]), digit).item()
+    assert view.value(-torch.ones(1, 16)).item() == pytest.approx(blank, abs=1e-3)
+    whole = view.value(torch.ones(1, 16)).item()
+    of_class = data["test_x"][data["test_y"] == digit]
+    distance = (margin_of(model(of_class), digit) - whole).abs()
+    assert distance.min() < 1e-4
+    own = maps(of_class[distance.argmin()][None])[0]
+    own[5] = mean[5]
+    cut = torch.ones(1, 16)
+    cut[0, 5] = -1
+    expected = margin_of(model[4:](own[None]), digit).item()
+    assert view.value(cut).item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_same_digit_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="are the same digit"):
+        Spec.parse("mnist-hidden[target=3,against=3]", tasks)
+
+
+def test_without_the_data_the_reason_names_the_remedy(tmp_path: Path, monkeypatch) -> None:
+    from actspec_bench.tasks import _mnist_networks
+
+    from actspec_bench.errors import Missing
+
+    monkeypatch.setenv("ACTSPEC_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path / "cache"))
+    _mnist_networks.images.cache_clear()
+    try:
+        with pytest.raises(Missing, match="data fetch mnist") as caught:
+            _mnist.hidden(0, readout="decision", target=None, against=None)
+    finally:
+        _mnist_networks.images.cache_clear()
+    assert caught.value.lacks == "mnist"
