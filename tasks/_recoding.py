@@ -255,7 +255,10 @@ def recoded(
         foreground=found.sample(FOREGROUND_ROWS, generator),
         baseline=found.mean(),
         threshold=torch.zeros(n),
-        notes=("the units that carry no code are held at one input's values",),
+        notes=(
+            "the units that carry no code are held at one input's values",
+            "each code draws its value on its own, half of the values being on",
+        ),
         device=chosen(),
     )
     facts |= {"target": target, "largest_output_difference": difference}
