@@ -22,7 +22,8 @@ _IMPORTS = ("actspec_bench.tasks._sentiment",)
     "sst2-pooler",
     truth="none",
     main_metric="surrogate_r2",
-    chance="what 16 random characters explain: see the row `random`",
+    chance="about 0.9: the units change together with the class, so that 16 random characters "
+    "tell most of it; see the row `random`",
     ceiling="at most 1; below it where 16 characters cannot carry the function",
     data=_DATA,
     needs=("sst2",),
@@ -119,11 +120,11 @@ def sst2_tokens(
 
     The network is that of `sst2-pooler`, which has met [UNK] in training, in place of a tenth of
     the words, as a word it is told nothing about; positions are kept. A word that its vocabulary
-    lacks is [UNK] either way and never matters. The function is the
-    sentence's label against the other. The truth is the largest coefficients of the transform
-    of all patterns. The seed chooses the sentence; it is taken if the network is right about it
-    and at least a tenth of the patterns change the decision. Of any five seeds in a row one
-    has a sentence with a negation and one a sentence with a contrast.
+    lacks is [UNK] either way and never matters. The function is the sentence's label against
+    the other. The truth is the largest coefficients of the transform of all patterns. The seed
+    chooses the sentence; it is taken if the network is right about it and at least a tenth of
+    the patterns change the decision. Of any five seeds in a row one has a sentence with a
+    negation and one a sentence with a contrast.
 
     Parameters
     ----------
