@@ -450,7 +450,7 @@ def test_two_variants_are_no_sweep() -> None:
 def test_facts_are_means_over_instances_and_whole_numbers_are_names() -> None:
     facts = [
         {"accuracy": 0.5, "digit": 3, "energy": [0.5, 0.5]},
-        {"accuracy": 1.0, "digit": 4, "energy": [0.0, 1.0], "only": 2.0, "words": ["a"]},
+        {"accuracy": 1.0, "digit": 4, "energy": [0.0, 1.0, 7.0], "only": 2.0, "words": ["a"]},
     ]
     made = [record(m, i, 0.1, facts=f, cell=f"{m}{i}") for m in "ab" for i, f in enumerate(facts)]
     made.append(record("c", 0, None, status="error", reason="no", facts={}))
