@@ -242,8 +242,7 @@ class Sentiment:
 
         def logits(x: Tensor) -> Tensor:
             kept = (x.reshape(-1, *self.heads) + 1) / 2
-            pooled = self.model.encode(vectors, kept=kept, means=self.mean_heads)
-            found: Tensor = self.model.head(pooled.relu())
+            found: Tensor = self.model(vectors, kept=kept, means=self.mean_heads)
             return found
 
         return logits

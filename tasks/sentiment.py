@@ -30,6 +30,11 @@ _IMPORTS = ("actspec_bench.tasks._sentiment",)
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "82.0% of the dev sentences right (0.81 give or take 0.005 over training seeds), 27 s "
+        "to train; 32 million rows/s in calls of 4,096, 60% of it outside the network, a "
+        "single 64 to 2 layer"
+    ),
 )
 def sst2_pooler(
     seed: int,
@@ -69,6 +74,11 @@ def sst2_pooler(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 52.9 / 18.4 / 4.4 / 7.4, margin 92.9 / "
+        "6.2 / 0.6 / 0.2, means of five instances; network as in sst2-pooler; 30,000 rows/s, "
+        "less than 1% of it outside the network"
+    ),
 )
 def sst2_heads(
     seed: int,
@@ -108,6 +118,11 @@ def sst2_heads(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 54.8 / 28.5 / 7.1 / 5.6, margin 94.1 / "
+        "5.4 / 0.4 / 0.1, means of five instances; network as in sst2-pooler; 17,000 rows/s, "
+        "1% of it outside the network"
+    ),
 )
 def sst2_tokens(
     seed: int,
