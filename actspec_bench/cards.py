@@ -36,6 +36,9 @@ class TaskCard(Card):
     needs: tuple[str, ...] = Field(
         default=(), description="data sets, as `data list` calls them, that must be there"
     )
+    paired: tuple[str, ...] = Field(
+        default=(), description="parameters whose variants share the seeds of their instances"
+    )
     licence: str = Field(default="", description="terms of the data")
     figures: str = Field(default="", description="measured: accuracies, energy by order")
     cost: Literal["small", "medium", "large"] = "small"

@@ -30,7 +30,7 @@ __all__ = [
 DeviceName = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 MOST_ROWS = 16_384
-CPU_BATCH_BYTES = 2**28
+CPU_BATCH_BYTES = 2**24
 CUDA_BATCH_SHARE = 1 / 16
 _chosen = "cpu"
 
@@ -114,7 +114,7 @@ def rows_per_batch(run: Callable[[int], object], device: torch.device) -> int:
 
     The memory that all intermediate results of a row take together is measured, as the
     difference between two rows and one; so much is held where gradients are asked for, less
-    where they are not. A batch may take 256 MiB on the CPU, a sixteenth of the whole memory on
+    where they are not. A batch may take 16 MiB on the CPU, about what caches hold, a sixteenth of the whole memory on
     a GPU. Neither depends on what is free at the moment: sums over batches of other sizes may
     differ in their last digit, and the same seed must give the same numbers whatever else runs.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actspec_bench.registry import tasks
 from actspec_bench.seeds import digest, seed_from
 from actspec_bench.specs import Spec
 
@@ -56,10 +57,12 @@ class Cell:
         """Seed of the task's instance; the same for every method and budget.
 
         Instances of one task have consecutive seeds, so that a task can deal out what it has
-        few of, such as classes or kinds of sentences, evenly among them.
+        few of, such as classes or kinds of sentences, evenly among them. Variants that differ
+        only in parameters that the card calls ``paired`` have the same seeds.
         """
-        *task, instance = self.task_identity
-        return seed_from("instance", task) + int(instance)
+        paired = tasks[self.task.name].card.paired
+        shared = {name: v for name, v in self.task.parameters.items() if name not in paired}
+        return seed_from("instance", [self.task.name, self.task_version, shared]) + self.instance
 
     @property
     def method_seed(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from actspec_bench.devices import MOST_ROWS
+from actspec_bench.devices import rows_per_batch
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problem import CPU, Problem, Readout, Sampler, Source, check_units
 
@@ -136,14 +136,16 @@ def masked(
     layout: tuple[int, ...] | None = None,
     unit_names: tuple[str, ...] = (),
     device: torch.device = CPU,
-    batch_rows: int = MOST_ROWS,
+    batch_rows: int | None = None,
 ) -> Source:
     """Source of one input of a network whose n parts are switched on (+1) and off (-1).
 
     ``function`` maps (B, n) coordinates in [-1, +1] to margins; +1 stands for the input's own
     value, -1 for the baseline's, anything between for the affine mixture of both. It gets them on
-    ``device``, at most ``batch_rows`` at a time.
+    ``device``, at most ``batch_rows`` at a time; if that is not given, as many as
+    `devices.rows_per_batch` measures.
     """
+    row = torch.ones(1, n, device=device)
     return Source(
         kind="masked",
         n=n,
@@ -156,7 +158,7 @@ def masked(
         layout=layout,
         unit_names=unit_names,
         device=device,
-        batch_rows=batch_rows,
+        batch_rows=batch_rows or rows_per_batch(lambda k: function(row.expand(k, -1)), device),
     )
 
 
@@ -172,15 +174,17 @@ def interchange(
     threshold: Float[Tensor, " n"] | None = None,
     notes: tuple[str, ...] = (),
     device: torch.device = CPU,
-    batch_rows: int = MOST_ROWS,
+    batch_rows: int | None = None,
 ) -> Source:
     """Source of a layer's real activations over a data set; D draws whole rows of them.
 
-    ``function`` maps (B, n) activations on ``device``, at most ``batch_rows``, to margins. The
+    ``function`` maps (B, n) activations on ``device`` to margins, at most ``batch_rows`` at a time;
+    if that is not given, as many as `devices.rows_per_batch` measures. The
     baseline is the rows' mean, and a unit is on where it exceeds ``threshold``, zero if not
     given. Scores use the rows ``heldout``, which methods never see.
     """
     n = activations.shape[1]
+    row = activations[:1].to(device)
     return Source(
         kind="interchange",
         n=n,
@@ -195,5 +199,5 @@ def interchange(
         unit_names=unit_names,
         notes=notes,
         device=device,
-        batch_rows=batch_rows,
+        batch_rows=batch_rows or rows_per_batch(lambda k: function(row.expand(k, -1)), device),
     )

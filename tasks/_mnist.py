@@ -12,7 +12,7 @@ from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_
 from actspec_bench.tasks._patches import Patches, in_random_order, patch_instance
 from torch import Tensor, nn
 
-from actspec_bench.devices import chosen, placed, rows_per_batch
+from actspec_bench.devices import chosen, placed
 from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problem import Problem, Readout
@@ -129,9 +129,6 @@ def channels(seed: int, *, readout: Readout, subsets: int) -> Instance:
     )
     found = enumeration(margins, readout=readout, subsets=subsets)
     margin = margin_of(position, placed(rest))
-    batch = rows_per_batch(
-        lambda rows: margin(torch.ones(rows, CHANNELS, device=chosen())), chosen()
-    )
-    source = masked(margin, CHANNELS, readout=readout, device=chosen(), batch_rows=batch)
+    source = masked(margin, CHANNELS, readout=readout, device=chosen())
     facts = {"test_accuracy": accuracy, "digit": int(data["test_y"][position])}
     return Instance(Problem(source), found.truth, {**facts, **found.facts})

@@ -371,6 +371,20 @@ def test_joint_share_of_noise_is_seldom_defined_however_subsets_overlap(spread: 
     assert passed <= 3  # P(more than 3 of 80 at 1 in 200) < 0.001
 
 
+def test_joint_share_of_noise_in_given_rows_is_seldom_defined() -> None:
+    """Rows that a draw would repeat bring their noise once: pairs of 12 units, 400 rows."""
+    passed = 0
+    for seed in range(40):
+        numbers = rng(seed)
+        x = numbers.choice([-1.0, 1.0], (400, 12))
+        problem = Problem.from_samples(x, numbers.standard_normal(400))
+        found = Attribution.from_subsets({(0, 1): 1.0, (2, 3): 1.0, (4, 5, 6): 1.0})
+        with contextlib.suppress(Undefined):
+            score("joint_share", outcome(problem, found, seed=seed))
+            passed += 1
+    assert passed <= 3  # P(more than 3 of 40 at 1 in 200) < 0.0001
+
+
 def test_joint_share_is_undefined_without_a_joint_effect() -> None:
     problem = parity_sum({(0, 1): 1.0}, 8)
     with pytest.raises(Undefined, match="no subset of 2 to 10"):

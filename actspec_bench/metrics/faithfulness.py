@@ -197,10 +197,10 @@ def joint_share(outcome: Outcome) -> float:
     if not joint:
         raise Undefined(f"no subset of 2 to {JOINT_ORDER} units was reported")
     view = outcome.view("joint")
-    x = view.sample(JOINT_DRAWS)
+    x = _distinct_draws(view)
     pattern, values = view.pattern(x), view.value(x).double()
     values = values - values.mean()
-    signs = outcome.generator("signs").choice([-1.0, 1.0], (JOINT_DRAWS, JOINT_NULLS))
+    signs = outcome.generator("signs").choice([-1.0, 1.0], (len(x), JOINT_NULLS))
     columns = torch.cat([values[:, None], values[:, None] * torch.from_numpy(signs)], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
     pairs = list(zip(cells, _occupancy(view, joint), strict=True))
@@ -210,6 +210,19 @@ def joint_share(outcome: Outcome) -> float:
         raise Undefined("the joint effect of the reported subsets cannot be told from zero")
     alone = sum(beyond_parts(cell, values, held) for cell, held in pairs)
     return float(alone / whole[0])
+
+
+def _distinct_draws(view: Problem) -> Tensor:
+    """Return 8192 draws of D; of a problem that answers at given rows alone, each row once.
+
+    A row drawn twice would bring its noise twice, which looks like an effect.
+    """
+    import torch
+
+    if view.any_pattern:
+        return view.sample(JOINT_DRAWS)
+    rows = view.foreground
+    return rows[torch.randperm(len(rows), generator=view.generator)[:JOINT_DRAWS]]
 
 
 def _occupancy(view: Problem, subsets: list[Subset]) -> list[Tensor]:
