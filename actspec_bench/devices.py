@@ -114,9 +114,10 @@ def rows_per_batch(run: Callable[[int], object], device: torch.device) -> int:
 
     The memory that all intermediate results of a row take together is measured, as the
     difference between two rows and one; so much is held where gradients are asked for, less
-    where they are not. A batch may take 16 MiB on the CPU, about what caches hold, a sixteenth of the whole memory on
-    a GPU. Neither depends on what is free at the moment: sums over batches of other sizes may
-    differ in their last digit, and the same seed must give the same numbers whatever else runs.
+    where they are not. A batch may take 16 MiB on the CPU, about what caches hold, and a
+    sixteenth of the whole memory on a GPU. Neither depends on what is free at the moment: sums
+    over batches of other sizes may differ in their last digit, and the same seed must give the
+    same numbers whatever else runs.
 
     Parameters
     ----------

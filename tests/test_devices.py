@@ -85,7 +85,7 @@ def test_a_gradient_that_is_out_of_memory_is_taken_in_smaller_batches() -> None:
 def test_a_row_that_does_not_fit_is_out_of_memory() -> None:
     function = Device(room=0)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        problem_of(function).value(torch.ones(6, N))
+        problem_of(function, batch_rows=16).value(torch.ones(6, N))
     assert function.asked == [6, 3, 1]
 
 

@@ -275,7 +275,9 @@ def test_joint_share_is_the_share_of_the_spectrum(terms: dict, subsets: list) ->
 
 def test_joint_share_of_dependent_units_counts_what_a_sum_can_explain() -> None:
     """Two units that never are off together: x0 x1 = 1 - ... is a sum of them, so no joint part."""
-    rows = torch.tensor([[1.0, 1], [1, -1], [-1, 1]]).repeat(50, 1)
+    rows = torch.tensor([[1.0, 1], [1, -1], [-1, 1]]).repeat(100, 1)
+    others = torch.from_numpy(rng(0).choice([-1.0, 1.0], (300, 12))).float()
+    rows = torch.cat([rows, others], dim=1)
     problem = Problem.from_samples(rows, rows[:, 0] * rows[:, 1])
     found = Attribution.from_subsets({(0, 1): 1.0})
     # One draw more than the 65,536 would be the first without either: (3/2)^2 / (9 + 65,537).
@@ -372,7 +374,7 @@ def test_joint_share_of_noise_is_seldom_defined_however_subsets_overlap(spread: 
 
 
 def test_joint_share_of_noise_in_given_rows_is_seldom_defined() -> None:
-    """Rows that a draw would repeat bring their noise once: pairs of 12 units, 400 rows."""
+    """A row that is drawn twice brings its noise twice, to the values and to their copies."""
     passed = 0
     for seed in range(40):
         numbers = rng(seed)

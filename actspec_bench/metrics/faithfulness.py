@@ -197,11 +197,11 @@ def joint_share(outcome: Outcome) -> float:
     if not joint:
         raise Undefined(f"no subset of 2 to {JOINT_ORDER} units was reported")
     view = outcome.view("joint")
-    x = _distinct_draws(view)
+    x = view.sample(JOINT_DRAWS)
     pattern, values = view.pattern(x), view.value(x).double()
     values = values - values.mean()
-    signs = outcome.generator("signs").choice([-1.0, 1.0], (len(x), JOINT_NULLS))
-    columns = torch.cat([values[:, None], values[:, None] * torch.from_numpy(signs)], dim=1)
+    copies = values[:, None] * _random_signs(outcome, view, x)
+    columns = torch.cat([values[:, None], copies], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
     pairs = list(zip(cells, _occupancy(view, joint), strict=True))
     effects = [joint_variance(cell, len(held), columns) for cell, held in pairs]
@@ -212,17 +212,19 @@ def joint_share(outcome: Outcome) -> float:
     return float(alone / whole[0])
 
 
-def _distinct_draws(view: Problem) -> Tensor:
-    """Return 8192 draws of D; of a problem that answers at given rows alone, each row once.
+def _random_signs(outcome: Outcome, view: Problem, x: Tensor) -> Float[Tensor, "draws copies"]:
+    """Fair signs for 199 copies of the values at draws ``x``.
 
-    A row drawn twice would bring its noise twice, which looks like an effect.
+    Where a problem answers at given rows alone, a row drawn twice brings its noise twice: its
+    draws share their sign, so that the copies do the same.
     """
     import torch
 
-    if view.any_pattern:
-        return view.sample(JOINT_DRAWS)
-    rows = view.foreground
-    return rows[torch.randperm(len(rows), generator=view.generator)[:JOINT_DRAWS]]
+    rows = torch.arange(len(x))
+    if not view.any_pattern:
+        rows = torch.unique(x, dim=0, return_inverse=True)[1]
+    signs = outcome.generator("signs").choice([-1.0, 1.0], (len(x), JOINT_NULLS))
+    return torch.from_numpy(signs)[rows]
 
 
 def _occupancy(view: Problem, subsets: list[Subset]) -> list[Tensor]:
