@@ -97,13 +97,13 @@ class Encoder:
     Attributes
     ----------
     bert
-        BERT of 6 layers with 12 heads, width 384, in evaluation mode and without gradients to
-        its weights.
+        transformers' `BertModel` of 6 layers with 12 heads, width 384, in evaluation mode and
+        without gradients to its weights.
     tokenizer
         Its tokenizer of uncased word pieces.
     """
 
-    bert: nn.Module
+    bert: Any
     tokenizer: Any
 
     def on_device(self) -> Encoder:
@@ -120,7 +120,7 @@ class Encoder:
 
     def vectors(self, pieces: Sequence[int] | Int[Tensor, "B T"]) -> Float[Tensor, "*B T width"]:
         """Word vectors of pieces, before positions are added."""
-        words = self.bert.get_input_embeddings()  # type: ignore[operator]
+        words = self.bert.get_input_embeddings()
         found: Tensor = words(torch.as_tensor(pieces, device=words.weight.device))
         return found
 
@@ -147,18 +147,18 @@ class Encoder:
         It is called with the layer's number and the outputs of its heads (B, T, heads, head)
         before they are projected.
         """
-
         heads = self.bert.config.num_attention_heads
 
         def hook_of(number: int) -> Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]:
             def hook(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-                return (change(number, inputs[0].unflatten(-1, (heads, -1))).flatten(-2),)
+                by_head = inputs[0].reshape(*inputs[0].shape[:-1], heads, -1)
+                return (change(number, by_head).flatten(-2),)
 
             return hook
 
         handles = []
         try:
-            for number, layer in enumerate(self.bert.encoder.layer):  # type: ignore[union-attr, arg-type]
+            for number, layer in enumerate(self.bert.encoder.layer):
                 projection = layer.attention.output.dense
                 handles.append(projection.register_forward_pre_hook(hook_of(number)))
             yield
@@ -211,13 +211,14 @@ def encoder() -> Encoder:
     from transformers import BertModel
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    progress: Any = logging
+    shown = progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
     try:
-        bert = BertModel.from_pretrained(weights.parent, local_files_only=True)
+        bert: Any = BertModel.from_pretrained(weights.parent, local_files_only=True)
     finally:
         if shown:
-            logging.enable_progress_bar()
+            progress.enable_progress_bar()
     pieces = Tokenizer.from_file(str(tokenizer))
     pieces.no_padding()
     pieces.no_truncation()

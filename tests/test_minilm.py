@@ -59,7 +59,7 @@ def small() -> Encoder:
 
 
 @pytest.fixture(scope="module")
-def small_sentiment(small: Encoder) -> _minilm.Sentiment:
+def small_sentiment() -> _minilm.Sentiment:
     generator = torch.Generator().manual_seed(3)
     head = torch.nn.Sequential(torch.nn.Linear(12, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
     for parameter in head.requires_grad_(False).parameters():
@@ -154,7 +154,7 @@ def test_margins_of_drawn_patterns_are_kept_if_enough_of_them_change_the_decisio
     found = drawn_margins(lambda x: x @ weights, 40)
     assert found is not None
     assert len(found) == 256
-    assert found.std() == pytest.approx(weights.norm(), rel=0.2)
+    assert found.std().item() == pytest.approx(weights.norm().item(), rel=0.2)
     assert drawn_margins(lambda x: 8 + x @ weights, 40) is None
     assert drawn_margins(lambda x: -8 + x @ weights, 40) is None
 
