@@ -37,6 +37,7 @@ class TaskCard(Card):
         default=(), description="data sets, as `data list` calls them, that must be there"
     )
     licence: str = Field(default="", description="terms of the data")
+    figures: str = Field(default="", description="measured: accuracies, energy by order")
     cost: Literal["small", "medium", "large"] = "small"
     imports: tuple[str, ...] = IMPORTS
 

@@ -205,7 +205,7 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         code = EXIT_INTERRUPTED
     if as_json:
         told = {"out": str(out), "statuses": summary.statuses, "ran": summary.ran, "exit": code}
-        told |= {"metric_errors": summary.metric_errors}
+        told |= {"metric_errors": summary.metric_errors, "lacking": summary.lacking}
         click.echo(json.dumps(told | {"interrupted": summary.interrupted}))
         sys.exit(code)
     if summary.board is not None and not summary.interrupted:
@@ -220,6 +220,8 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         click.echo("interrupted: finished cells are kept, the same command goes on from here")
     if summary.board is not None:
         click.echo(f"board: {out / 'leaderboard.html'} (and .md .csv .json .tex)")
+    for why in summary.lacking:
+        click.echo(f"skipped: {why}")
     for metric, why in summary.metric_errors.items():
         click.echo(f"metric {metric!r} failed: {why}")
     if summary.failed:

@@ -41,10 +41,10 @@ class Suite:
     name: str
     summary: str
     tasks: tuple[str, ...]
-    with_data: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     budgets: tuple[int, ...] = (DEFAULT_BUDGET,)
     instances: int = DEFAULT_INSTANCES
+    with_data: tuple[str, ...] = ()
 
 
 SUITES = {

@@ -53,8 +53,13 @@ class Cell:
 
     @property
     def instance_seed(self) -> int:
-        """Seed of the task's instance; the same for every method and budget."""
-        return seed_from("instance", self.task_identity)
+        """Seed of the task's instance; the same for every method and budget.
+
+        Instances of one task have consecutive seeds, so that a task can deal out what it has
+        few of, such as classes or kinds of sentences, evenly among them.
+        """
+        *task, instance = self.task_identity
+        return seed_from("instance", task) + int(instance)
 
     @property
     def method_seed(self) -> int:

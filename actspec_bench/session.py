@@ -64,12 +64,15 @@ class Summary:
         Cells of the plan by status.
     metric_errors
         Metric -> how its code failed, on some cell of the plan.
+    lacking
+        Reasons of cells skipped for want of data or of a package, each with its remedy.
     ran
         How many cells ran just now.
     """
 
     statuses: dict[str, int]
     metric_errors: dict[str, str]
+    lacking: list[str]
     ran: int
     interrupted: bool
     board: Board | None
@@ -136,6 +139,7 @@ def run_suite(suite: Suite, settings: Settings, console: Console) -> Summary:
     return Summary(
         {status: statuses[status] for status in STATUSES if statuses[status]},
         {name: why for stored in done for name, why in stored.metric_errors.items()},
+        sorted({stored.reason for stored in done if stored.lacks}),
         ran,
         interrupted,
         board,

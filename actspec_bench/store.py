@@ -39,6 +39,7 @@ class Stored:
     id: str
     planned: dict[str, Any]
     status: str | None
+    reason: str
     lacks: list[str]
     metric_errors: dict[str, str]
     sources: dict[str, str]
@@ -207,8 +208,8 @@ class Store:
         query = (
             "SELECT id, planned, "
             "CASE stale WHEN 2 THEN NULL ELSE json_extract(record, '$.status') END, "
-            "json_extract(record, '$.lacks'), json_extract(record, '$.metric_errors'), "
-            "json_extract(record, '$.sources') FROM cells"
+            "json_extract(record, '$.reason'), json_extract(record, '$.lacks'), "
+            "json_extract(record, '$.metric_errors'), json_extract(record, '$.sources') FROM cells"
         )
         with self._reading():
             return [
@@ -216,11 +217,12 @@ class Store:
                     id_,
                     json.loads(planned),
                     status,
+                    reason or "",
                     json.loads(lacks or "[]"),
                     json.loads(errors or "{}"),
                     json.loads(sources or "{}"),
                 )
-                for id_, planned, status, lacks, errors, sources in self.db.execute(query)
+                for id_, planned, status, reason, lacks, errors, sources in self.db.execute(query)
             ]
 
     def mark_stale(self, ids: list[str]) -> None:

@@ -24,7 +24,8 @@ SMALLEST_CHANGE = 0.1
 SCREENED_ROWS = 1024
 DRAWN_ROWS = 256
 CHUNK_ROWS = 4096
-GOLDEN_RATIO = (5**0.5 - 1) / 2
+# 2^64 times the golden ratio (Knuth, TAOCP 3, section 6.4): exact for turns of any size.
+GOLDEN_STEP = 0x9E3779B97F4A7C15
 
 
 def enumerated_margins(
@@ -68,7 +69,7 @@ def in_turn(inputs: Sequence[int], turn: int) -> list[int]:
     (Knuth, TAOCP 3, section 6.4, theorem S), so that turns seldom meet the same input.
     """
     order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
-    shift = int(len(inputs) * (turn * GOLDEN_RATIO % 1))
+    shift = len(inputs) * (turn * GOLDEN_STEP % 2**64) >> 64
     return [inputs[i] for i in order.roll(-shift).tolist()]
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
-from torch import Tensor
+from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
 from actspec_bench.instance import Instance
@@ -57,13 +57,19 @@ def encode(
     return torch.cat([coins, last[..., None]], dim=-1) * z.abs()[..., None]
 
 
-def decode(units: Float[Tensor, "*rows codes k"]) -> Float[Tensor, "*rows codes"]:
+class Decode(nn.Module):
     """Parity of the units' signs times their least magnitude: z itself, of an encoded row."""
 
-    def fold(a: Tensor, b: Tensor) -> Tensor:
-        return ((a + b).abs() - (a - b).abs()) / 2
+    def forward(self, units: Float[Tensor, "*rows codes k"]) -> Float[Tensor, "*rows codes"]:
+        """Fold the k units of each code."""
 
-    return reduce(fold, units.unbind(-1))
+        def fold(a: Tensor, b: Tensor) -> Tensor:
+            return ((a + b).abs() - (a - b).abs()) / 2
+
+        return reduce(fold, units.unbind(-1))
+
+
+decode = Decode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +261,10 @@ def recoded(
         foreground=found.sample(FOREGROUND_ROWS, generator),
         baseline=found.mean(),
         threshold=torch.zeros(n),
-        notes=("the units that carry no code are held at one input's values",),
+        notes=(
+            "the units that carry no code are held at one input's values",
+            "each code draws its value on its own, half of the values being on",
+        ),
         device=chosen(),
     )
     facts |= {"target": target, "largest_output_difference": difference}

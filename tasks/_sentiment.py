@@ -28,7 +28,7 @@ Kind = Literal["plain", "negation", "contrast"]
 KINDS: tuple[Kind, ...] = ("plain", "negation", "plain", "contrast", "plain")
 NEGATIONS = frozenset({"not", "n't", "never", "no", "nothing", "neither", "nor", "without"})
 CONTRASTS = frozenset({"but", "although", "though", "yet", "however", "despite"})
-FEWEST_WORDS = 6
+FEWEST_WORDS = 10
 MOST_WORDS = 14
 ROWS = 2048
 
@@ -113,7 +113,7 @@ def _instance(
     readout: Readout,
     subsets: int,
 ) -> Instance:
-    """Masked problem of a dev sentence of 6 to 14 words which the network gets right.
+    """Masked problem of a dev sentence of 10 to 14 words which the network gets right.
 
     The margin is that of the sentence's label.
     """

@@ -1,8 +1,9 @@
 """SST-2 -> trained transformer: vocabulary, training recipe and what is cached with it.
 
-The settings were compared on 1,500 training sentences, held out together with every phrase that
-occurs in them. The dev accuracies of some settings were seen meanwhile, so the one that is
-reported may be slightly favourable.
+The settings were compared on training sentences that were held out together with every phrase
+that occurs in them; the dev accuracies of some were seen meanwhile. Over training seeds the dev
+accuracy is 0.813 give or take 0.005, which is about what logistic regression on bags of words
+reaches too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
 from actspec_bench.devices import chosen, placed
 from actspec_bench.networks import cached_tensors, recipe_digest
-from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LAYERS = 2
 HEADS = 8
 WIDTH = 64
-TEACHER_WIDTH = 32
+INNER = 128
 POOLER = 64
 POSITIONS = 64
 DROPOUT = 0.2
@@ -42,11 +42,9 @@ EMBEDDING_STD = 0.1
 POSITION_STD = 0.02
 
 SEED = 0
-TEACHERS = 3
 EPOCHS = 3
 BATCH = 256
 LEARNING_RATE = 2e-3
-TEACHER_LEARNING_RATE = 4e-3
 WARM_UP = 0.1
 WEIGHT_DECAY = 0.01
 WORD_DROPOUT = 0.1
@@ -59,14 +57,14 @@ SENTENCES = 4096
 CHUNK = 512
 
 
-def _network(words: int, width: int = WIDTH) -> Transformer:
+def _network(words: int) -> Transformer:
     return Transformer(
         words,
         positions=POSITIONS,
-        width=width,
+        width=WIDTH,
         layers=LAYERS,
         heads=HEADS,
-        inner=2 * width,
+        inner=INNER,
         pooler=POOLER,
         classes=2,
         dropout=DROPOUT,
@@ -89,30 +87,24 @@ def numbers(texts: Sequence[str], places: dict[str, int]) -> Int[Tensor, "rows l
 
 
 def fit(
-    width: int,
-    words: int,
-    x: Int[Tensor, "rows longest"],
-    y: Float[Tensor, "rows 2"],
-    *,
-    seed: int,
-    learning_rate: float,
+    words: int, x: Int[Tensor, "rows longest"], y: Int[Tensor, " rows"], *, seed: int
 ) -> Transformer:
-    """Train a network on the cross-entropy with class shares ``y``, in batches of similar length.
+    """Train a network on the cross-entropy, in batches of rows of similar length.
 
-    In every batch a tenth of the words is replaced by [UNK]. AdamW under one cycle of the
-    learning rate (Loshchilov & Hutter 2019; Smith & Topin 2019). All random numbers that torch
-    draws come from ``seed``, and its own generator is put back.
+    In every batch some words are replaced by [UNK]. AdamW under one cycle of the learning rate
+    (Loshchilov & Hutter 2019; Smith & Topin 2019). All random numbers that torch draws come
+    from ``seed``, and its own generator is put back.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _network(words, width)
+        model = _network(words)
         nn.init.normal_(model.words.weight, std=EMBEDDING_STD)
         nn.init.normal_(model.positions, std=POSITION_STD)
-        _minimise(model, x, y, seed=seed, learning_rate=learning_rate)
+        _minimise(model, x, y, seed)
     return model.eval().requires_grad_(False)
 
 
-def _minimise(model: Transformer, x: Tensor, y: Tensor, *, seed: int, learning_rate: float) -> None:
+def _minimise(model: Transformer, x: Tensor, y: Tensor, seed: int) -> None:
     rng = np.random.default_rng(seed)
     present = x != PADDING
     lengths = present.sum(1)
@@ -120,9 +112,9 @@ def _minimise(model: Transformer, x: Tensor, y: Tensor, *, seed: int, learning_r
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim == 1]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=WARM_UP
+        optimizer, LEARNING_RATE, total_steps=steps, pct_start=WARM_UP
     )
     model.train()
     for _ in range(EPOCHS):
@@ -167,29 +159,15 @@ def _mean_heads(model: Transformer, x: Int[Tensor, "rows longest"]) -> list[Tens
 def train(seed: int = SEED) -> dict[str, Tensor]:
     """Train the network; return its weights with all that needs the data.
 
-    Three narrower teachers are trained first; the network learns from the mean of the labels
-    and of the teachers' mean probabilities (Hinton, Vinyals & Dean 2015, section 2). Beside the
-    weights: ``vocabulary`` (UTF-8, one word a line); what enters the pooler's ReLU on training
-    rows that look like sentences, ``sentences`` (4096, 64), and on the dev split, ``dev``
-    (872, 64); and ``mean_heads`` (layers, heads, head), the heads' mean outputs on the former.
+    Beside the weights: ``vocabulary`` (UTF-8, one word a line); what enters the pooler's ReLU
+    on training rows that look like sentences, ``sentences`` (4096, 64), and on the dev split,
+    ``dev`` (872, 64); and ``mean_heads`` (layers, heads, head), the heads' mean outputs on the
+    former.
     """
     texts, labels = read_sst2("train")
     words = vocabulary(texts)
     places = {word: place for place, word in enumerate(words)}
-    x = numbers(texts, places)
-    hard = functional.one_hot(torch.from_numpy(labels), 2).float()
-    soft = torch.zeros_like(hard)
-    for number in range(TEACHERS):
-        teacher = fit(
-            TEACHER_WIDTH,
-            len(words),
-            x,
-            hard,
-            seed=seed_from(seed, "teacher", number),
-            learning_rate=TEACHER_LEARNING_RATE,
-        )
-        soft += teacher.head(encoded(teacher, x).relu()).softmax(1) / TEACHERS
-    model = fit(WIDTH, len(words), x, (hard + soft) / 2, seed=seed, learning_rate=LEARNING_RATE)
+    model = fit(len(words), numbers(texts, places), torch.from_numpy(labels), seed=seed)
     chosen = numbers(sentence_rows(texts), places)
     return {
         **model.state_dict(),
@@ -264,8 +242,7 @@ class Sentiment:
 
         def logits(x: Tensor) -> Tensor:
             kept = (x.reshape(-1, *self.heads) + 1) / 2
-            pooled = self.model.encode(vectors, kept=kept, means=self.mean_heads)
-            found: Tensor = self.model.head(pooled.relu())
+            found: Tensor = self.model(vectors, kept=kept, means=self.mean_heads)
             return found
 
         return logits

@@ -144,8 +144,14 @@ class Transformer(nn.Module):
         return pooled
 
     def forward(
-        self, vectors: Float[Tensor, "B T width"], present: Bool[Tensor, "B T"] | None = None
+        self,
+        vectors: Float[Tensor, "B T width"],
+        present: Bool[Tensor, "B T"] | None = None,
+        *,
+        kept: Float[Tensor, "B layers heads"] | None = None,
+        means: Float[Tensor, "layers heads head"] | None = None,
     ) -> Float[Tensor, "B classes"]:
         """Logits of word vectors; see `encode`."""
-        logits: Tensor = self.head(self.encode(vectors, present).relu())
+        pooled = self.encode(vectors, present, kept=kept, means=means)
+        logits: Tensor = self.head(pooled.relu())
         return logits

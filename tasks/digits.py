@@ -23,6 +23,10 @@ _CITATION = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
     imports=("actspec_bench.tasks._digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
+    figures=(
+        "97.3 to 98.0% of the test digits right (five networks), 0.5 s to train; 9.6 million "
+        "rows/s in calls of 4,096, 27% of it outside the network"
+    ),
 )
 def digits_hidden(
     seed: int,
@@ -59,6 +63,11 @@ def digits_hidden(
     imports=("actspec_bench.tasks._digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 54.6 / 13.4 / 11.3 / 7.9, margin 78.3 / "
+        "16.7 / 3.4 / 0.9, means of five instances; network as in digits-hidden; 3.3 million "
+        "rows/s, 44% of it outside the network"
+    ),
 )
 def digits_patches(
     seed: int,

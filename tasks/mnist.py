@@ -38,6 +38,10 @@ def _check_digits(*, target: int | None, against: int | None, **_: object) -> No
     licence=_LICENCE,
     citation=_CITATION,
     check=_check_digits,
+    figures=(
+        "97.7 to 97.9% of the test digits right (five networks), 5 s to train; 5.4 million "
+        "rows/s in calls of 4,096, 37% of it outside the network, a single 256 to 10 layer"
+    ),
 )
 def mnist_hidden(
     seed: int,
@@ -81,6 +85,10 @@ def mnist_hidden(
     licence=_LICENCE,
     citation=_CITATION,
     check=_check_digits,
+    figures=(
+        "network as in mnist-hidden; 0.8 million rows/s in calls of 4,096, 8% of it outside "
+        "the network"
+    ),
 )
 def mnist_pixels(
     seed: int,
@@ -119,6 +127,11 @@ def mnist_pixels(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 54.8 / 20.0 / 10.9 / 6.2, margin 78.2 / "
+        "16.7 / 3.9 / 0.8, means of five instances; network as in mnist-hidden; 0.6 million "
+        "rows/s, 24% of it outside the network"
+    ),
 )
 def mnist_patches(
     seed: int,
@@ -155,6 +168,11 @@ def mnist_patches(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 46.7 / 19.1 / 4.5 / 6.0, margin 95.8 / "
+        "2.9 / 0.7 / 0.3, means of five instances; 97.8 to 98.3% of the test digits right "
+        "(five networks), 13 s to train; 0.15 million rows/s, 4% of it outside the network"
+    ),
 )
 def mnist_channels(
     seed: int,

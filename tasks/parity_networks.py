@@ -15,6 +15,8 @@ LARGEST_RATIO = 2**20
 
 _TRAINED: dict[str, Any] = {
     "imports": ("actspec_bench.tasks._trained_parity",),
+    "figures": "99.6% to all of fresh patterns right (20 networks), half a second to train; 11 "
+    "million rows/s in calls of 4,096, 21% of it outside the network",
     "citation": "Barak, Edelman, Goel, Kakade, Malach & Zhang 2022, arXiv:2207.08799, section 3",
 }
 
@@ -116,6 +118,9 @@ def _check(*, n: int, **parameters: Any) -> None:
     chance="about 0: the share of C(n, order) subsets that are planted",
     ceiling="1",
     citation="O'Donnell, Analysis of Boolean Functions, 2014, chapters 1 and 3",
+    figures=(
+        "exact to the last digit; 8 million rows/s in calls of 4,096, 18% of it outside the network"
+    ),
 )
 def planted_network(
     seed: int,

@@ -31,6 +31,11 @@ _IMPORTS = ("actspec_bench.tasks._recoding",)
     imports=(*_IMPORTS, "actspec_bench.tasks._digits"),
     licence="CC BY 4.0",
     citation="data: Alpaydin & Kaynak 1998, doi:10.24432/C50P49",
+    figures=(
+        "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
+        "/ 4, energy in %: 84.3 / 5.5 / 5.7 / 2.6 (decision, means of five instances); 5.5 "
+        "million rows/s in calls of 4,096, 44% of it outside network and decoding"
+    ),
 )
 def digits_recoded(
     seed: int,
@@ -91,6 +96,11 @@ def digits_recoded(
     imports=(*_IMPORTS, "actspec_bench.tasks._mnist"),
     licence="CC BY-SA 3.0 (sources disagree; the stricter reading)",
     citation="data: LeCun, Cortes & Burges 2010",
+    figures=(
+        "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
+        "/ 4, energy in %: 82.7 / 9.7 / 3.7 / 2.4 (decision, means of five instances); 3.7 "
+        "million rows/s in calls of 4,096, 38% of it outside network and decoding"
+    ),
 )
 def mnist_recoded(
     seed: int,
@@ -142,6 +152,11 @@ def mnist_recoded(
     imports=(*_IMPORTS, "actspec_bench.tasks._sentiment"),
     licence="none stated; excerpts of reviews, for research with citation",
     citation="data: Socher et al. 2013 (EMNLP); Wang et al. 2019 (GLUE)",
+    figures=(
+        "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
+        "/ 4, energy in %: 71.6 / 4.4 / 10.5 / 5.3 (decision, means of five instances); 9.2 "
+        "million rows/s in calls of 4,096, 63% of it outside network and decoding"
+    ),
 )
 def sst2_recoded(
     seed: int,

@@ -22,13 +22,19 @@ _IMPORTS = ("actspec_bench.tasks._sentiment",)
     "sst2-pooler",
     truth="none",
     main_metric="surrogate_r2",
-    chance="what 16 random characters explain: see the row `random`",
+    chance="about 0.9: the units change together with the class, so that 16 random characters "
+    "tell most of it; see the row `random`",
     ceiling="at most 1; below it where 16 characters cannot carry the function",
     data=_DATA,
     needs=("sst2",),
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "82.0% of the dev sentences right (0.81 give or take 0.005 over training seeds), 27 s "
+        "to train; 32 million rows/s in calls of 4,096, 60% of it outside the network, a "
+        "single 64 to 2 layer"
+    ),
 )
 def sst2_pooler(
     seed: int,
@@ -39,11 +45,11 @@ def sst2_pooler(
     """64 units of the ReLU pooler over [CLS], over training sentences.
 
     One transformer of 2 layers with 8 heads, width 64, trained from scratch with its own
-    vocabulary of words, serves all instances; three smaller ones teach it. An instance draws
-    2,048 of 4,096 training rows that look like whole sentences (ten words or more, ending in a
-    full stop). The function is one class against the other: the difference of their logits, or
-    its sign. Nothing goes round the pooler. The rows to explain are 16 of each class; scores
-    use dev sentences.
+    vocabulary of words, serves all instances; it is right about 0.82 of the dev sentences. An
+    instance draws 2,048 of 4,096 training rows that look like whole sentences (ten words or
+    more, ending in a full stop). The function is one class against the other: the difference of
+    their logits, or its sign. Nothing goes round the pooler. The rows to explain are 16 of each
+    class; scores use dev sentences.
 
     Parameters
     ----------
@@ -68,6 +74,11 @@ def sst2_pooler(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 52.9 / 18.4 / 4.4 / 7.4, margin 92.9 / "
+        "6.2 / 0.6 / 0.2, means of five instances; network as in sst2-pooler; 30,000 rows/s, "
+        "less than 1% of it outside the network"
+    ),
 )
 def sst2_heads(
     seed: int,
@@ -80,7 +91,7 @@ def sst2_heads(
     A head that is on gives its own output, on what reaches it from the heads before; off, its
     mean output over the words of 4,096 training rows that look like sentences, at every
     position. The function is the sentence's label against the other. The truth is the largest
-    coefficients of the transform of all 65,536 patterns. The seed chooses the sentence, of 6 to
+    coefficients of the transform of all 65,536 patterns. The seed chooses the sentence, of 10 to
     14 words; it is taken if the network is right about it and at least a tenth of the
     patterns change the decision.
 
@@ -107,6 +118,11 @@ def sst2_heads(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 54.8 / 28.5 / 7.1 / 5.6, margin 94.1 / "
+        "5.4 / 0.4 / 0.1, means of five instances; network as in sst2-pooler; 17,000 rows/s, "
+        "1% of it outside the network"
+    ),
 )
 def sst2_tokens(
     seed: int,
@@ -115,14 +131,15 @@ def sst2_tokens(
     subsets: Subsets = 10,
     kind: Literal["plain", "negation", "contrast"] | None = None,
 ) -> Instance:
-    """6 to 14 words of one dev sentence, each switched between itself and [UNK].
+    """10 to 14 words of one dev sentence, each switched between itself and [UNK].
 
     The network is that of `sst2-pooler`, which has met [UNK] in training, in place of a tenth of
-    the words, as a word it is told nothing about; positions are kept. The function is the
-    sentence's label against the other. The truth is the largest coefficients of the transform
-    of all patterns. The seed chooses the sentence; it is taken if the network is right about it
-    and at least a tenth of the patterns change the decision. Of any five seeds in a row one
-    has a sentence with a negation and one a sentence with a contrast.
+    the words, as a word it is told nothing about; positions are kept. A word that its vocabulary
+    lacks is [UNK] either way and never matters. The function is the sentence's label against
+    the other. The truth is the largest coefficients of the transform of all patterns. The seed
+    chooses the sentence; it is taken if the network is right about it and at least a tenth of
+    the patterns change the decision. Of any five seeds in a row one has a sentence with a
+    negation and one a sentence with a contrast.
 
     Parameters
     ----------

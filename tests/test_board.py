@@ -21,7 +21,7 @@ from actspec_bench.board.sweeps import Sweep, find_sweeps, scores_by_parameter
 from actspec_bench.board.table import make_board
 from actspec_bench.errors import UsageError
 from actspec_bench.records import SCHEMA_VERSION, Record
-from actspec_bench.registry import metrics
+from actspec_bench.registry import metrics, tasks
 from actspec_bench.store import Results, read_results
 
 CARDS = {entry.name: entry.card for entry in metrics}
@@ -450,7 +450,7 @@ def test_two_variants_are_no_sweep() -> None:
 def test_facts_are_means_over_instances_and_whole_numbers_are_names() -> None:
     facts = [
         {"accuracy": 0.5, "digit": 3, "energy": [0.5, 0.5]},
-        {"accuracy": 1.0, "digit": 4, "energy": [0.0, 1.0], "only": 2.0, "words": ["a"]},
+        {"accuracy": 1.0, "digit": 4, "energy": [0.0, 1.0, 7.0], "only": 2.0, "words": ["a"]},
     ]
     made = [record(m, i, 0.1, facts=f, cell=f"{m}{i}") for m in "ab" for i, f in enumerate(facts)]
     made.append(record("c", 0, None, status="error", reason="no", facts={}))
@@ -461,3 +461,16 @@ def test_facts_are_means_over_instances_and_whole_numbers_are_names() -> None:
     line = "Means over instances: accuracy 0.75; energy 0.25 / 0.75; only 2."
     assert line in page["leaderboard.md"]
     assert line in page["leaderboard.html"]
+
+
+def test_cards_tell_the_energies_of_the_published_boards() -> None:
+    told = 0
+    for folder in PUBLISHED.glob("*/"):
+        board = json.loads((folder / "leaderboard.json").read_text())
+        for task, facts in board["facts"].items():
+            for fact, shares in facts.items():
+                if fact.startswith("energy") and task in tasks:
+                    text = " / ".join(f"{100 * share:.1f}" for share in shares[:4])
+                    assert text in tasks[task].card.figures, (task, fact)
+                    told += 1
+    assert told >= 10

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from actspec_bench.data.catalogue import data_set
 from actspec_bench.store import read_results
 
 QUICK = ("-t", "planted-parity[n=6,terms=1]", "-m", "constant", "--seeds", "1")
@@ -386,9 +387,30 @@ def test_without_seeds_and_budget_there_are_five_instances_and_ten_thousand_rows
     assert {cell["budget"] for cell in cells} == {10_000}
 
 
-def test_options_without_a_command_run_the_default_suite() -> None:
-    cells = json.loads(run("--dry-run", "--json", "--seeds", "1").stdout)
-    assert len({cell["task"] for cell in cells}) == 6
+def test_options_without_a_command_run_the_default_suite(tmp_path: Path) -> None:
+    """Without its data, and then with files of the size of MNIST's."""
+    words = ("--dry-run", "--json", "--seeds", "1", "--data-dir", tmp_path)
+    done = run(*words)
+    planned = {cell["task"] for cell in json.loads(done.stdout)}
+    assert len(planned) == 6
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("left out, since their data is not here: mnist-hidden, mnist-patches,")
+    assert line.endswith("`python -m actspec_bench data fetch` gets it")
+
+    for file in data_set("mnist").files:
+        with (tmp_path / file.forms[0].names[0]).open("wb") as handle:
+            handle.truncate(file.forms[0].size)
+    done = run(*words)
+    more = {cell["task"] for cell in json.loads(done.stdout)} - planned
+    assert more == {"mnist-hidden", "mnist-patches", "mnist-recoded"}
+    assert "not here: sst2-pooler, sst2-tokens;" in done.stderr
+
+
+def test_every_suite_can_be_planned() -> None:
+    from actspec_bench.plan import SUITES
+
+    for name in SUITES:
+        assert json.loads(run("--dry-run", "--json", "--suite", name, "--seeds", "1").stdout)
 
 
 def test_list_and_show_tell_what_there_is() -> None:

@@ -118,7 +118,7 @@ def test_absent_data_is_missing_with_the_remedy(small: Path, small_sst2: bytes) 
     assert isinstance(caught.value, NotApplicable)
     assert caught.value.lacks == "mnist"
     assert str(caught.value) == (
-        "MNIST handwritten digits is not on this machine: run `python -m actspec_bench data fetch "
+        "the data set 'mnist' is not on this machine: run `python -m actspec_bench data fetch "
         "mnist`, or point ACTSPEC_BENCH_DATA or --data-dir at a folder that has it"
     )
     with pytest.raises(Missing, match="data fetch sst2") as caught:
@@ -379,6 +379,7 @@ def test_without_data_a_task_is_skipped_and_the_run_goes_on(tmp_path: Path) -> N
     assert records["where"].status == "ok"
     assert records["reads"].status == "skipped"
     assert "run `python -m actspec_bench data fetch mnist`" in records["reads"].reason
+    assert "skipped: the data set 'mnist' is not on this machine" in done.stdout
 
 
 def test_the_commands_do_not_load_torch() -> None:

@@ -9,6 +9,7 @@ import torch
 from actspec_bench.tasks import _digits
 from actspec_bench.tasks._recoding import decode, encode, recoded
 
+from actspec_bench.data import present
 from actspec_bench.registry import tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import characters, membership
@@ -129,3 +130,22 @@ def test_decoding_is_differentiable() -> None:
     (slope,) = torch.autograd.grad(view.margin(x).sum(), x)
     assert torch.isfinite(slope).all()
     assert (slope != 0).any()
+
+
+@pytest.mark.parametrize(("family", "data"), [("mnist", "mnist"), ("sst2", "sst2")])
+def test_networks_on_real_data_are_recoded_too(family: str, data: str) -> None:
+    if not present(data):
+        pytest.skip(f"{data} is not here; set ACTSPEC_BENCH_DATA to its folder")
+    for k in (1, 5):
+        instance = build(f"{family}-recoded[k={k}]", seed=1)
+        assert instance.problem.n == 10 * k
+        assert instance.facts["largest_output_difference"] <= 1e-5
+        assert 0.1 <= instance.facts["decision_changes"] <= 0.9
+        view = ScoringView(instance.problem, 0)
+        x = view.sample(30_000)
+        subsets = list(instance.truth.spectrum)
+        chi = characters(view.pattern(x), membership(subsets, view.n))
+        estimate = chi.T @ view.value(x) / len(x)
+        assert estimate.tolist() == pytest.approx(
+            list(instance.truth.spectrum.values()), abs=5 / 30_000**0.5
+        )

@@ -17,9 +17,10 @@ SHOWN = 5
 
 
 def mean_facts(records: Sequence[Record]) -> dict[str, dict[str, Fact]]:
-    """Task -> fact -> mean over instances, for facts that are numbers or lists of one length.
+    """Task -> fact -> mean over instances, for facts that are numbers or lists of numbers.
 
-    Whole numbers are names, of a class say, and have no mean.
+    Lists are shortened to the shortest: instances may have as many orders as units. Whole
+    numbers are names, of a class say, and have no mean.
     """
     by_instance: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: record.cell):
@@ -37,7 +38,9 @@ def mean_facts(records: Sequence[Record]) -> dict[str, dict[str, Fact]]:
 
 def _mean(values: list[Any]) -> Fact | None:
     rows = [value if isinstance(value, list) else [value] for value in values]
-    if len({len(row) for row in rows}) > 1 or not rows[0]:
+    shortest = min(map(len, rows))
+    rows = [row[:shortest] for row in rows]
+    if not shortest:
         return None
     if not all(isinstance(number, float) for row in rows for number in row):
         return None

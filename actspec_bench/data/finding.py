@@ -180,9 +180,8 @@ def intact(entry: DataSet, file: DataFile) -> tuple[Path, Form]:
     found = find(entry, file, checksum_flaw)
     if found.path is None or found.form is None:
         raise Missing(
-            f"{entry.title.partition(',')[0]} is not on this machine: run `python -m "
-            f"actspec_bench data fetch {entry.name}`, or point {VARIABLE} or --data-dir at a "
-            "folder that has it",
+            f"the data set {entry.name!r} is not on this machine: run `python -m actspec_bench "
+            f"data fetch {entry.name}`, or point {VARIABLE} or --data-dir at a folder that has it",
             lacks=entry.name,
         )
     if found.flaw:
