@@ -33,6 +33,10 @@ _IMPORTS = (*_POOLER_IMPORTS, "tokenizers", "transformers.models.bert.modeling_b
     imports=_POOLER_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "80.5% of the dev sentences right; 36 s to embed 4,096 + 872 sentences and train, once, "
+        "on one thread; millions of rows/s, a single 64 to 2 layer"
+    ),
 )
 def minilm_pooler(
     seed: int,
@@ -71,6 +75,10 @@ def minilm_pooler(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "network as in minilm-pooler; 470 rows/s in calls of 128; 1 to 11 s to find a "
+        "sentence, once"
+    ),
     cost="large",
 )
 def minilm_heads(
@@ -107,6 +115,11 @@ def minilm_heads(
     imports=_IMPORTS,
     licence=_LICENCE,
     citation=_CITATION,
+    figures=(
+        "energy at order 1 / 2 / 3 / 4 in %: decision 45.8 / 30.1 / 12.7 / 6.9, margin 79.6 / "
+        "16.4 / 3.1 / 0.7, means of seeds 0 to 4; network as in minilm-pooler; 320 rows/s in "
+        "calls of 128, so that the metrics of a cell take about a minute"
+    ),
     cost="large",
 )
 def minilm_tokens(

@@ -20,10 +20,13 @@ from torch.nn import functional
 from actspec_bench.data import present, read_sst2
 from actspec_bench.data.catalogue import Form
 from actspec_bench.errors import DataError, Missing
-from actspec_bench.registry import tasks
+from actspec_bench.records import Cell
+from actspec_bench.registry import methods, tasks
+from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns
 from actspec_bench.store import read_results
 from actspec_bench.views import ScoringView
+from actspec_bench.worker import preload
 
 installed = find_spec(PACKAGE) is not None and find_spec("transformers") is not None
 needs_package = pytest.mark.skipif(not installed, reason="the extra minilm is not installed")
@@ -192,6 +195,21 @@ def test_a_run_without_the_package_skips_the_cells(tmp_path: Path) -> None:
     assert record.status == "skipped"
     assert record.lacks == ["minilm"]
     assert "actspec-bench[minilm]" in record.reason
+
+
+def test_a_run_imports_beforehand_what_its_own_tasks_and_methods_name() -> None:
+    def imported(task: str, method: str) -> set[str]:
+        specs = Spec.parse(task, tasks), Spec.parse(method, methods)
+        return set(preload([Cell(specs[0], 1, 0, specs[1], 100)]))
+
+    bert = "transformers.models.bert.modeling_bert"
+    everyone = imported("planted-nothing", "random")
+    assert {"actspec_bench.tasks.minilm", "actspec_bench.cell"} <= everyone
+    assert bert not in everyone
+    assert bert in imported("minilm-tokens", "random") - imported("minilm-pooler", "random")
+    own = methods["integrated-gradients"].card.imports
+    assert own
+    assert imported("planted-nothing", "integrated-gradients") == everyone | set(own)
 
 
 def test_a_file_that_is_another_one_is_refused(tmp_path: Path, monkeypatch) -> None:
