@@ -175,7 +175,7 @@ def run_cells(
     left = list(reversed(cells))
     running: list[_Child] = []
     with _one_thread_each():
-        context = _start_context()
+        context = _start_context(cells)
         try:
             while left or running:
                 while left and len(running) < jobs:
@@ -193,11 +193,11 @@ def run_cells(
                 child.end()
 
 
-def _start_context() -> Any:
+def _start_context(cells: Sequence[Cell]) -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preload())
+    context.set_forkserver_preload(preload(cells))
     return context
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -36,14 +37,20 @@ class Job:
     data_dir: str = field(default_factory=lambda: str(data_dir().absolute()))
 
 
-def preload() -> list[str]:
-    """Modules that the fork server imports once: the harness's, and those that cards name."""
+def preload(cells: Sequence[Cell]) -> list[str]:
+    """Modules that the fork server imports once: the harness's, and those that cards name.
+
+    These are the cards of all metrics, and of the tasks and methods of ``cells`` alone: some
+    name libraries that take seconds. A module that is not there is passed over.
+    """
     entries = [entry for kind in (tasks, methods, metrics) for entry in kind]
     own = {entry.function.__module__ for entry in entries}
     built_in = {name for name in own if name.startswith("actspec_bench.")}
+    planned: set[Any] = {tasks[cell.task.name] for cell in cells}
+    planned |= {methods[cell.method.name] for cell in cells}
     named = {
         name
-        for entry in entries
+        for entry in [*planned, *metrics]
         if entry.function.__module__ in built_in
         for name in getattr(entry.card, "imports", ())
     }

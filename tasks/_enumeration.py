@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 SMALLEST_CHANGE = 0.1
 SCREENED_ROWS = 1024
+DRAWN_ROWS = 256
 CHUNK_ROWS = 4096
+# 2^64 times the golden ratio (Knuth, TAOCP 3, section 6.4): exact for turns of any size.
+GOLDEN_STEP = 0x9E3779B97F4A7C15
 
 
 def enumerated_margins(
@@ -47,11 +50,36 @@ def enumerated_margins(
     return margins if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE else None
 
 
+def drawn_margins(margin: Callable[[Tensor], Tensor], n: int) -> Float[Tensor, " rows"] | None:
+    """Margins of 256 random patterns, or None if hardly any of them changes the decision.
+
+    For inputs with too many parts to be enumerated; the share of changes among those that are
+    drawn, whose standard error is at most 0.03, is held to the same limits.
+    """
+    with torch.no_grad():
+        margins = margin(uniform_patterns(n)(DRAWN_ROWS, torch.Generator().manual_seed(0)))
+    changed = float((margins < 0).float().mean())
+    return margins if SMALLEST_CHANGE <= changed <= 1 - SMALLEST_CHANGE else None
+
+
+def in_turn(inputs: Sequence[int], turn: int) -> list[int]:
+    """Inputs in a fixed random order, which each ``turn`` starts elsewhere.
+
+    Each start is the golden ratio of the list after the last, because such starts lie far apart
+    (Knuth, TAOCP 3, section 6.4, theorem S), so that turns seldom meet the same input.
+    """
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
+    shift = len(inputs) * (turn * GOLDEN_STEP % 2**64) >> 64
+    return [inputs[i] for i in order.roll(-shift).tolist()]
+
+
 def searched(
     name: str,
     inputs: Callable[[], Sequence[int]],
     margin_of: Callable[[int], Callable[[Tensor], Tensor]],
     n: int | Callable[[int], int],
+    *,
+    margins_of: Callable[[Callable[[Tensor], Tensor], int], Tensor | None] = enumerated_margins,
     **depends_on: Any,
 ) -> tuple[int, Float[Tensor, " patterns"]]:
     """First of the inputs whose decision changes often enough, and its margins; from the cache.
@@ -66,6 +94,8 @@ def searched(
         Input -> its margin as a function of (B, n) patterns.
     n
         Units, or input -> its number of units.
+    margins_of
+        `enumerated_margins`, or `drawn_margins` where n is too large for it.
 
     Raises
     ------
@@ -76,7 +106,7 @@ def searched(
     def search() -> dict[str, Tensor]:
         for position in inputs():
             units = n(position) if callable(n) else n
-            margins = enumerated_margins(margin_of(position), units)
+            margins = margins_of(margin_of(position), units)
             if margins is not None:
                 return {"position": torch.tensor(position), "margins": margins}
         raise RuntimeError(f"{name}: no input's decision changes in a tenth of the patterns")

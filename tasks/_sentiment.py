@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from actspec_bench.tasks import _sst2, _transformer
-from actspec_bench.tasks._enumeration import enumeration, searched
+from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._sst2 import Sentiment, network
 from torch import Tensor
@@ -31,8 +31,6 @@ CONTRASTS = frozenset({"but", "although", "though", "yet", "however", "despite"}
 FEWEST_WORDS = 10
 MOST_WORDS = 14
 ROWS = 2048
-# 2^64 times the golden ratio (Knuth, TAOCP 3, section 6.4): exact for turns of any size.
-GOLDEN_STEP = 0x9E3779B97F4A7C15
 
 
 def kind_of(words: Sequence[str]) -> Kind:
@@ -117,10 +115,7 @@ def _instance(
 ) -> Instance:
     """Masked problem of a dev sentence of 10 to 14 words which the network gets right.
 
-    The margin is that of the sentence's label. The sentences that serve stand in a fixed
-    random order. Each ``turn`` starts elsewhere, the golden ratio of the list after the last,
-    because such starts lie far apart (Knuth, TAOCP 3, section 6.4, theorem S), so that turns
-    seldom meet the same sentence.
+    The margin is that of the sentence's label.
     """
     sentiment = network()
     sentences, labels, right = dev()
@@ -131,9 +126,7 @@ def _instance(
             for i, words in enumerate(sentences)
             if right[i] and FEWEST_WORDS <= len(words) <= MOST_WORDS and serves(words)
         ]
-        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
-        shift = len(found) * (turn * GOLDEN_STEP % 2**64) >> 64
-        return [found[i] for i in order.roll(-shift).tolist()]
+        return in_turn(found, turn)
 
     def margin_of(position: int, sentiment: Sentiment = sentiment) -> Callable[[Tensor], Tensor]:
         logits = logits_of(sentiment, sentences[position])

@@ -8,6 +8,7 @@ import torch
 from actspec_bench.tasks import _digits
 from actspec_bench.tasks._parities import decision_spectrum
 
+from actspec_bench.errors import Missing
 from actspec_bench.registry import tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
@@ -99,7 +100,10 @@ def test_noise_is_a_share_of_the_signal() -> None:
 
 def test_instances_differ_by_seed_and_repeat_with_it() -> None:
     for entry in tasks:
-        one, same, other = (entry.function(seed, **entry.resolve({})) for seed in (0, 0, 1))
+        try:
+            one, same, other = (entry.function(seed, **entry.resolve({})) for seed in (0, 0, 1))
+        except Missing:
+            continue
         rows = one.problem.foreground
         assert torch.equal(rows, same.problem.foreground)
         views = [ScoringView(i.problem, 0) for i in (one, same)]
