@@ -6,6 +6,7 @@ import json
 import re
 from itertools import product
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -406,6 +407,27 @@ def test_compare_pairs_instances_and_names_a_winner_only_where_it_is_clear() -> 
     assert row[-1] == "–"
     with pytest.raises(UsageError, match="no records of 'c'"):
         compare(made, "a", "c")
+
+
+@pytest.mark.parametrize("asked", [(1000, 1000), (1000, 1001), (1000, 2000)])
+def test_points_that_share_their_rows_are_drawn_inside_the_panel(asked: tuple[int, int]) -> None:
+    """A log axis as narrow as rounding errors would be drawn with warnings and no point."""
+    made = [
+        record("a", 0, 0.5, budget=budget, cell=f"{budget}", scores={"subset_f1": y, "queries": x})
+        for budget, x, y in zip((1000, 2000), map(float, asked), (0.25, 0.75), strict=True)
+    ]
+    svg = "{http://www.w3.org/2000/svg}"
+    picture = ET.fromstring(render(make_board(Results(made, [], CARDS)))["recovery.svg"])
+    (panel,) = picture.findall(f".//{svg}clipPath/{svg}rect")
+    left, top, width, height = (float(panel.get(name)) for name in ("x", "y", "width", "height"))
+    drawn = [g for g in picture.iter(f"{svg}g") if "clip-path" in g.attrib and len(g) == 2]
+    places = {(float(use.get("x")), float(use.get("y"))) for g in drawn for use in g}
+    assert len(places) == 2
+    for x, y in places:
+        assert left < x < left + width
+        assert top < y < top + height
+    (one, _), (other, _) = places
+    assert (abs(one - other) < 0.01 * width) == (asked != (1000, 2000))
 
 
 def swept(values: dict[str, dict[str, object]]) -> Results:
