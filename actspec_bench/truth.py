@@ -78,8 +78,8 @@ class Truth:
         return cls(spectrum, n, exhaustive=False)
 
     def relevant(self) -> ndarray:
-        """Boolean (n,): whether a unit is in some true subset."""
+        """Boolean (n,): whether a unit is in some true subset, a minor one included."""
         mask = np.zeros(self.n, dtype=bool)
-        for subset in self.spectrum:
+        for subset in (*self.spectrum, *self.minor):
             mask[list(subset)] = True
         return mask

@@ -126,18 +126,21 @@ class Enumeration:
 def enumeration(
     margins: Float[Tensor, " patterns"], *, readout: Readout, subsets: int
 ) -> Enumeration:
-    """Truth of the ``subsets`` largest coefficients, and the energy by order.
+    """Truth of the ``subsets`` largest coefficients and ties, and the energy by order.
 
     Energies are shares of the variance at order 1, 2, ..., n, of the margin and of the decision.
     """
     margin, sign = walsh_hadamard(margins), walsh_hadamard(decision(margins))
     chosen = margin if readout == "margin" else sign
+    truth = Truth.from_coefficients(chosen.numpy(), subsets=subsets)
     facts = {
+        # A float, since boards take whole numbers for names.
+        "true_subsets": float(len(truth.spectrum)),
         "decision_changes": float((margins < 0).float().mean()),
         "energy_by_order_margin": energy_shares(margin),
         "energy_by_order_decision": energy_shares(sign),
     }
-    return Enumeration(Truth.from_coefficients(chosen.numpy(), subsets=subsets), facts)
+    return Enumeration(truth, facts)
 
 
 def energy_shares(coefficients: Float[Tensor, " patterns"]) -> list[float]:

@@ -86,7 +86,8 @@ def digits_patches(
     readout
         The margin, or its sign.
     subsets
-        How many of the largest coefficients count as the truth.
+        How many of the largest coefficients count as the truth; subsets tied with the last one
+        count too.
     """
     from actspec_bench.tasks._digits import patches
 

@@ -150,7 +150,8 @@ def mnist_patches(
     readout
         The margin, or its sign.
     subsets
-        How many of the largest coefficients count as the truth.
+        How many of the largest coefficients count as the truth; subsets tied with the last one
+        count too.
     """
     from actspec_bench.tasks._mnist import patches
 
@@ -191,7 +192,8 @@ def mnist_channels(
     readout
         The margin, or its sign.
     subsets
-        How many of the largest coefficients count as the truth.
+        How many of the largest coefficients count as the truth; subsets tied with the last one
+        count too.
     """
     from actspec_bench.tasks._mnist import channels
 

@@ -100,7 +100,8 @@ def sst2_heads(
     readout
         The margin, or its sign.
     subsets
-        How many of the largest coefficients count as the truth.
+        How many of the largest coefficients count as the truth; subsets tied with the last one
+        count too.
     """
     from actspec_bench.tasks._sentiment import heads
 
@@ -146,7 +147,8 @@ def sst2_tokens(
     readout
         The margin, or its sign.
     subsets
-        How many of the largest coefficients count as the truth.
+        How many of the largest coefficients count as the truth; subsets tied with the last one
+        count too.
     kind
         ``contrast``: a word such as "but" or "although" occurs; ``negation``: none of these but
         one such as "not" or "never"; ``plain``: none of either. From the seed if not given.

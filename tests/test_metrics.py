@@ -103,6 +103,16 @@ def test_unit_ranking_scores_equal_their_definitions() -> None:
     assert score("unit_ap", scored) == pytest.approx(np.mean(precisions))
 
 
+def test_units_of_minor_subsets_are_relevant_too() -> None:
+    """Unit 3 matters, if little: a ranking that puts it above the idle ones is without fault."""
+    truth = Truth({(0, 1): 1.0}, 6, minor=frozenset({(0, 3)}))
+    assert truth.relevant().tolist() == [True, True, False, True, False, False]
+    problem = Problem.from_function(lambda x: x[:, 0], 6)
+    for importance, auroc in [([3, 3, 0, 1, 0, 0], 1.0), ([3, 3, 2, 1, 2, 2], 2 / 3)]:
+        scored = outcome(problem, Attribution.from_units(importance), truth)
+        assert score("unit_auroc", scored) == pytest.approx(auroc)
+
+
 @pytest.mark.parametrize("name", ["unit_auroc", "unit_ap"])
 @pytest.mark.parametrize(("units", "word"), [((), "no"), ((0, 1), "every")])
 def test_unit_ranking_is_undefined_without_both_classes(name: str, units: tuple, word: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +15,13 @@ __all__ = ["Fact", "fact_text", "mean_facts"]
 
 Fact = float | list[float]
 SHOWN = 5
+SHARES = re.compile(r"energy_.*|decision_changes|share_.*|.*accuracy(_interval_\d+)?")
 
 
 def mean_facts(records: Sequence[Record]) -> dict[str, dict[str, Fact]]:
     """Task -> fact -> mean over instances, for facts that are numbers or lists of numbers.
+
+    Means have six digits wherever the point is: an error of 1e-7 is not told as 0.
 
     Lists are shortened to the shortest: instances may have as many orders as units. Whole
     numbers are names, of a class say, and have no mean.
@@ -44,14 +48,14 @@ def _mean(values: list[Any]) -> Fact | None:
         return None
     if not all(isinstance(number, float) for row in rows for number in row):
         return None
-    mean: list[float] = np.mean(rows, axis=0).round(6).tolist()
+    mean = [float(f"{number:.6g}") for number in np.mean(rows, axis=0).tolist()]
     return mean if isinstance(values[0], list) else mean[0]
 
 
 def fact_text(name: str, fact: Fact) -> str:
-    """Say a fact in words; of a list, such as the energy by order, the first five numbers."""
-    words = name.replace("_", " ")
-    if isinstance(fact, list):
-        more = " ..." if len(fact) > SHOWN else ""
-        return f"{words} {' / '.join(f'{number:.3g}' for number in fact[:SHOWN])}{more}"
-    return f"{words} {fact:.4g}"
+    """Say a fact in words: shares in %, and of a list, such as energies, the first five numbers."""
+    share = SHARES.fullmatch(name) is not None
+    numbers = fact if isinstance(fact, list) else [fact]
+    said = [f"{100 * number:.1f}" if share else f"{number:.4g}" for number in numbers]
+    more = " ..." if len(said) > SHOWN else ""
+    return f"{name.replace('_', ' ')} {' / '.join(said[:SHOWN])}{more}{' %' if share else ''}"

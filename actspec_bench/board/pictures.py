@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 COLUMNS = 3
+NARROW = 1.5
 # Okabe & Ito's palette, distinguishable with colour-vision deficiencies.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKERS = "osD^vPX"
@@ -38,8 +39,7 @@ def recovery_against_queries(board: Board) -> str:
             axis.set_xscale("log")
             for method in methods:
                 _draw(axis, board, task, method, styles.get(method))
-            if not axis.lines:
-                axis.set_xlim(1, 10)
+            _limit_rows(axis)
             axis.set_title(wrapped(task), fontsize=8.5)
             axis.set_ylabel(named(board.main_metrics[task], board))
             axis.set_xlabel("rows asked, forward and backward")
@@ -139,6 +139,19 @@ def draw_scores(
         linewidth=1.2,
         label=method,
     )
+
+
+def _limit_rows(axis: Any) -> None:
+    """Widen the limits for points close together, where a log axis would shrink to nothing.
+
+    Horizontal lines of controls reach from 0 to 1 in shares of the axis and are no points.
+    """
+    if not axis.containers:
+        axis.set_xlim(1, 10)
+        return
+    x = [float(value) for bars in axis.containers for value in bars.lines[0].get_xdata()]
+    if max(x) <= NARROW * min(x):
+        axis.set_xlim(min(x) / 2, max(x) * 2)
 
 
 def _rows_asked(group: Group) -> float:

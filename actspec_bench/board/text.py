@@ -178,7 +178,7 @@ def facts_told(board: Board, task: str) -> list[str]:
     if not facts:
         return []
     told = "; ".join(fact_text(name, fact) for name, fact in facts.items())
-    return [f"Means over instances: {told}."]
+    return [f"Means over instances: {told}{'' if told.endswith('.') else '.'}"]
 
 
 def _markdown_summary(board: Board, budget: int) -> list[str]:
