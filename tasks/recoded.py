@@ -34,8 +34,8 @@ _IMPORTS = ("actspec_bench.tasks._recoding",)
     citation="data: Alpaydin & Kaynak 1998, doi:10.24432/C50P49",
     figures=(
         "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
-        "/ 4, energy in %: 84.3 / 5.5 / 5.7 / 2.6 (decision, means of five instances); 5.5 "
-        "million rows/s in calls of 4,096, 44% of it outside network and decoding"
+        "/ 4, energy in %: 55.9 / 20.2 / 8.0 / 8.4 (decision, means of five instances); 2.9 "
+        "million rows/s in calls of 4,096, 14% of it outside network and decoding"
     ),
 )
 def digits_recoded(
@@ -100,8 +100,8 @@ def digits_recoded(
     citation="data: LeCun, Cortes & Burges 2010",
     figures=(
         "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
-        "/ 4, energy in %: 82.7 / 9.7 / 3.7 / 2.4 (decision, means of five instances); 3.7 "
-        "million rows/s in calls of 4,096, 38% of it outside network and decoding"
+        "/ 4, energy in %: 55.2 / 16.6 / 8.0 / 7.4 (decision, means of five instances); 4.2 "
+        "million rows/s in calls of 4,096, 12% of it outside network and decoding"
     ),
 )
 def mnist_recoded(
@@ -156,8 +156,8 @@ def mnist_recoded(
     citation="data: Socher et al. 2013 (EMNLP); Wang et al. 2019 (GLUE)",
     figures=(
         "re-coding changes no output by any digit; coefficients by number of codes 1 / 2 / 3 "
-        "/ 4, energy in %: 71.6 / 4.4 / 10.5 / 5.3 (decision, means of five instances); 9.2 "
-        "million rows/s in calls of 4,096, 63% of it outside network and decoding"
+        "/ 4, energy in %: 64.3 / 6.5 / 11.9 / 6.5 (decision, means of five instances); 9.4 "
+        "million rows/s in calls of 4,096, 16% of it outside network and decoding"
     ),
 )
 def sst2_recoded(
