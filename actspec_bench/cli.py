@@ -13,7 +13,7 @@ import click
 
 from actspec_bench import __version__
 from actspec_bench.cli_data import data_command, data_dir_option
-from actspec_bench.cli_output import json_option, print_table, type_text
+from actspec_bench.cli_output import json_option, plain_text, print_table, type_text
 from actspec_bench.devices import DEVICES, resolve
 from actspec_bench.errors import DataError, UsageError, nearest
 
@@ -278,10 +278,10 @@ def _show_entry(entry: Any, *, as_json: bool) -> None:
         card = {"kind": entry.kind, **entry.card.model_dump(), "parameters": parameters}
         click.echo(json.dumps(card, indent=1))
         return
-    click.echo(f"{entry.kind} {entry.name}\n\n{inspect.getdoc(entry.function)}\n")
+    click.echo(f"{entry.kind} {entry.name}\n\n{plain_text(inspect.getdoc(entry.function) or '')}\n")
     for key, value in entry.card.model_dump().items():
-        if key not in ("name", "summary") and value not in ("", None):
-            click.echo(f"{key:>18}: {value}")
+        if key not in ("name", "summary") and value not in ("", None, ()):
+            click.echo(f"{key:>18}: {', '.join(value) if isinstance(value, tuple) else value}")
     for key, told in parameters.items():
         click.echo(f"{'parameter':>18}: {key} = {told.get('default')!r}  ({type_text(told)})")
 

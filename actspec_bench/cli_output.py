@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
 
-__all__ = ["json_option", "print_table", "type_text"]
+__all__ = ["json_option", "plain_text", "print_table", "type_text"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -32,6 +33,14 @@ def print_table(
     from tabulate import tabulate
 
     click.echo(tabulate(rows, header, disable_numparse=True, maxcolwidths=widths))
+
+
+def plain_text(docstring: str) -> str:
+    """Docstring without the markup of literals and of roles, such as that of formulas.
+
+    A role's text may go on in the next line. Names in single backquotes stay as they are.
+    """
+    return re.sub(r":[a-z]+:`([^`]*)`", r"\1", docstring).replace("``", "")
 
 
 def type_text(schema: dict[str, Any]) -> str:

@@ -62,15 +62,20 @@ def _of_class(
     if target is None:
         target = next(t for t in range(seed % CLASSES, 2 * CLASSES) if t % CLASSES != against)
         target %= CLASSES
+    facts = {"test_accuracy": accuracy, "target": target}
     if against is not None:
         data = images()
+        tested = _either(data["test_y"], target, against)
         layer = replace(
             layer,
             before=layer.before[_either(data["train_y"], target, against)],
-            heldout=layer.heldout[_either(data["test_y"], target, against)],
+            heldout=layer.heldout[tested],
         )
+        margin = class_margin(layer.read(layer.activate(layer.heldout)), target, against)
+        right = (margin >= 0) == (data["test_y"][tested] == target)
+        facts["two_class_accuracy"] = float(right.double().mean())
     problem = hidden_units(layer, readout=readout, target=target, against=against, layout=layout)
-    return Instance(problem, None, {"test_accuracy": accuracy, "target": target})
+    return Instance(problem, None, facts)
 
 
 def _either(labels: Tensor, one: int, other: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from actspec_bench.cli_output import plain_text
 from actspec_bench.data.catalogue import data_set
 from actspec_bench.store import read_results
 
@@ -419,8 +421,17 @@ def test_list_and_show_tell_what_there_is() -> None:
     shown = run("show", "planted-parity").stdout
     assert "main_metric: subset_f1" in shown
     assert "parameter: n = 64" in shown
+    assert r"The margin is \sum_j c_j \prod_{i \in S_j} x_i. The subsets" in shown
+    assert "margin, or decision: the margin's sign" in shown
+    assert "needs:" not in shown
+    assert not re.search(r"``|:math:|\(\)", shown)
+    assert "needs: mnist\n" in run("show", "mnist-hidden").stdout
     assert "Goldreich-Levin" in run("show", "actspec").stdout
     assert json.loads(run("show", "default").stdout)["name"] == "default"
+
+
+def test_a_role_over_two_lines_is_told_without_its_markup() -> None:
+    assert plain_text("so :math:`a +\nb` is ``x`` of `y`") == "so a +\nb is x of `y`"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,23 @@ def test_the_two_digit_setting_has_images_and_logits_of_the_two_alone() -> None:
 
 
 @needs_mnist
+@pytest.mark.parametrize("name", ["mnist-hidden", "mnist-pixels"])
+def test_two_digits_have_an_accuracy_of_their_own(name: str) -> None:
+    """Of the test images of the two digits, those whose own logit is the larger of the two."""
+    facts = build(f"{name}[target=4,against=9]", 0).facts
+    model, accuracy = trained_network("perceptron", 0)
+    data = images()
+    right = [
+        (logits[label] > logits[13 - label]).item()
+        for logits, label in zip(model(data["test_x"]), data["test_y"].tolist(), strict=True)
+        if label in (4, 9)
+    ]
+    assert facts["two_class_accuracy"] == pytest.approx(sum(right) / len(right))
+    assert facts["two_class_accuracy"] > facts["test_accuracy"] == accuracy
+    assert "two_class_accuracy" not in build(f"{name}[target=4]", 0).facts
+
+
+@needs_mnist
 def test_pixels_are_on_where_there_is_ink() -> None:
     instance = build("mnist-pixels[readout=margin]", 3)
     view = ScoringView(instance.problem, 0)

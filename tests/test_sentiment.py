@@ -162,8 +162,7 @@ def test_the_network_is_good_and_what_is_cached_of_the_dev_split_is_its_own() ->
     texts, labels = read_sst2("dev")
     right = logits_of(texts).argmax(1) == torch.from_numpy(labels)
     assert right.double().mean().item() == pytest.approx(_sentiment.accuracy(), abs=2e-3)
-    # Rounding differs between processors, and training seeds give 0.807 to 0.820.
-    assert _sentiment.accuracy() >= 0.80
+    assert _sentiment.accuracy() >= 0.81
     assert torch.allclose(network.model.head(network.dev.relu()), logits_of(texts), atol=1e-4)
     # One sentence at a time, without padding, by the formulas.
     for text in texts[:5]:
