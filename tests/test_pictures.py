@@ -27,6 +27,7 @@ def test_points_that_share_their_rows_are_drawn_inside_the_panel(asked: tuple[in
         record("a", 0, 0.5, budget=budget, cell=f"{budget}", scores={"subset_f1": y, "queries": x})
         for budget, x, y in zip((1000, 2000), map(float, asked), (0.25, 0.75), strict=True)
     ]
+    made.append(record("random", 0, 0.1, budget=2000, control=True, scores={"subset_f1": 0.1}))
     svg = "{http://www.w3.org/2000/svg}"
     picture = ET.fromstring(render(make_board(Results(made, [], CARDS)))["recovery.svg"])
     (panel,) = picture.findall(f".//{svg}clipPath/{svg}rect")

@@ -34,10 +34,13 @@ def recovery_against_queries(board: Board) -> str:
     methods = [s.method for s in board.standings[board.budgets[-1]]] if board.budgets else []
     styles = method_styles(sorted({m for m in methods if not is_control(board, m)}))
 
+    # Lines of controls first: matplotlib cannot place them on an axis that points have narrowed.
+    drawn = sorted(methods, key=lambda method: method in styles)
+
     def draw(axes: list[Any]) -> None:
         for axis, task in zip(axes, board.tasks, strict=False):
             axis.set_xscale("log")
-            for method in methods:
+            for method in drawn:
                 _draw(axis, board, task, method, styles.get(method))
             _limit_rows(axis)
             axis.set_title(wrapped(task), fontsize=8.5)
