@@ -1,0 +1,81 @@
+"""Every query a search makes -> the subsets it reports: a test on fresh rows and a joint refit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from actspec_bench.methods._refit import Fit, discoveries, least_squares
+from torch import Tensor
+
+from actspec_bench.attribution import Attribution, Subset
+
+if TYPE_CHECKING:
+    from actspec_bench.problem import Problem
+
+ROWS_PER_CANDIDATE = 4
+INTERVAL_Z = 1.959964
+
+
+@dataclass
+class Queries:
+    """Every query made: patterns, values, and the group of rows that share draws."""
+
+    problem: Problem
+    patterns: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+    groups: list[Tensor] = field(default_factory=list)
+    next_group: int = 0
+
+    def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
+        """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws.
+
+        Groups are new, or with ``first`` continue those numbered from it on.
+        """
+        values = self.problem.value(x)
+        self.patterns.append(self.problem.pattern(x))
+        self.values.append(values)
+        run = torch.arange(groups).repeat_interleave(len(x) // groups)
+        self.groups.append(run + (self.next_group if first is None else first))
+        self.next_group += groups if first is None else 0
+        return values
+
+    def fit(self, subsets: list[Subset]) -> Fit:
+        """Joint least squares on all of them."""
+        return least_squares(
+            torch.cat(self.patterns), torch.cat(self.values), subsets, torch.cat(self.groups)
+        )
+
+
+def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float) -> list[Subset]:
+    """Candidates whose coefficient is not zero, at false-discovery rate ``fdr``.
+
+    Tested jointly on rows that played no part in choosing them.
+    """
+    if not len(fresh):
+        return []
+    values = queries.ask(fresh, len(fresh))
+    candidates = candidates[: len(fresh) // ROWS_PER_CANDIDATE]
+    if not candidates:
+        return []
+    fit = least_squares(queries.problem.pattern(fresh), values, candidates)
+    passed = discoveries(fit.p_values(), fdr)
+    return [subset for subset, real in zip(candidates, passed, strict=True) if real]
+
+
+def refitted(
+    queries: Queries, subsets: list[Subset], tau: float | None, info: dict[str, Any]
+) -> Attribution:
+    n = queries.problem.n
+    if not subsets:
+        info["reason"] = "no coefficient can be told from zero"
+        return Attribution.from_subsets({}, n=n, info=info)
+    fit = queries.fit(subsets)
+    rows = zip(subsets, fit.coefficients.tolist(), fit.errors.tolist(), strict=True)
+    kept = [(s, c, INTERVAL_Z * e) for s, c, e in rows if tau is None or abs(c) >= tau]
+    kept.sort(key=lambda row: -abs(row[1]))
+    info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
+    if not kept:
+        info["reason"] = f"no |coefficient| reaches tau={tau}"
+    return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)
