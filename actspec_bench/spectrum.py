@@ -92,7 +92,8 @@ def goldreich_levin_weights(
     values: Float[Tensor, "restrictions completions"],
     prefix: Float[Tensor, "restrictions completions prefix"],
     subsets: Bool[Tensor, "subsets prefix"],
-) -> tuple[Float[Tensor, " subsets"], Float[Tensor, " subsets"]]:
+    extensions: Bool[Tensor, "extensions prefix"] | None = None,
+) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
     r"""Estimate the weight below each node S of the search tree from one shared batch.
 
     .. math:: W_k(S) = E_z [ ( E_x [ f(x_{\le k}, z_{>k}) \chi_S(x_{\le k}) ] )^2 ]
@@ -110,19 +111,26 @@ def goldreich_levin_weights(
         (M, R, k) patterns of the units decided so far, in {-1, +1}.
     subsets
         (m, k) nodes.
+    extensions
+        (e, k) sets that share no unit with ``subsets``: the nodes are then the m e unions of one
+        of each, in row-major order, in one matrix product a restriction.
 
     Returns
     -------
     weights, standard_errors
-        Both (m,); the error of the mean over the M restrictions, infinite if M is 1.
+        Both (m,) or (m e,); the error of the mean over the M restrictions, infinite if M is 1.
     """
     restrictions, completions = values.shape
     if completions < 2:
         raise ValueError("a U-statistic needs at least two completions a restriction")
+    if extensions is None:
+        extensions = torch.zeros(1, subsets.shape[1], dtype=torch.bool)
     terms = characters(prefix, subsets) * values[..., None]
-    sums, squares = terms.sum(1), values.square().sum(1)
+    sums = (terms.mT @ characters(prefix, extensions)).flatten(1)
+    squares = values.square().sum(1)
     per_restriction = (sums.square() - squares[:, None]) / (completions * (completions - 1))
     weights = per_restriction.mean(0)
     if restrictions < 2:
         return weights, torch.full_like(weights, float("inf"))
-    return weights, per_restriction.std(0) / restrictions**0.5
+    variance = (per_restriction.square().mean(0) - weights.square()).clamp(min=0)
+    return weights, (variance / (restrictions - 1)).sqrt()

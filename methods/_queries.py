@@ -33,12 +33,17 @@ class Queries:
 
         Groups are new, or with ``first`` continue those numbered from it on.
         """
+        run = torch.arange(groups).repeat_interleave(len(x) // groups)
+        run += self.next_group if first is None else first
+        self.next_group += groups if first is None else 0
+        return self.ask_in(x, run)
+
+    def ask_in(self, x: Tensor, groups: Tensor) -> Tensor:
+        """Evaluate ``x``, each row in an earlier group of its own."""
         values = self.problem.value(x)
         self.patterns.append(self.problem.pattern(x))
         self.values.append(values)
-        run = torch.arange(groups).repeat_interleave(len(x) // groups)
-        self.groups.append(run + (self.next_group if first is None else first))
-        self.next_group += groups if first is None else 0
+        self.groups.append(groups)
         return values
 
     def fit(self, subsets: list[Subset]) -> Fit:

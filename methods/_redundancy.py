@@ -6,8 +6,10 @@ and cost no query.
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     Pattern = Float[Tensor, "draws n"]
 
 LEAST_COVERED = 0.5
+DENSE_ORDER = 14
 
 
 def varying_units(pattern: Pattern, gamma: float) -> list[int]:
@@ -54,38 +57,34 @@ def predictability(pattern: Pattern, subset: Sequence[int]) -> float:
     result is the maximum over members and i. Where fewer than half of the rows lie in cells
     with the two rows that a pair needs, an estimate says nothing and counts as 0.
     """
-    columns = pattern[:, list(subset)]
+    on = (pattern[:, list(subset)] > 0).numpy().astype(np.int64)
+    code = on @ (1 << np.arange(len(subset)))
+    if len(subset) > DENSE_ORDER:
+        return max((w for m, i in permutations(range(len(subset)), 2) for w in _gl_weights(on, np.unique(code & ~(1 << m | 1 << i), return_inverse=True)[1], m, i)), default=0.0)
     return max(
         (
             estimate
-            for member in range(len(subset))
-            for other in range(len(subset))
-            if other != member
-            for estimate in _gl_weights(columns, member, other)
+            for member, other in permutations(range(len(subset)), 2)
+            for estimate in _gl_weights(on, code & ~(1 << member | 1 << other), member, other)
         ),
         default=0.0,
     )
 
 
-def _gl_weights(columns: Tensor, member: int, other: int) -> tuple[float, float]:
-    rest = [i for i in range(columns.shape[1]) if i not in (member, other)]
-    on = (columns > 0).long()
-    cell = (on[:, rest] * 2 ** torch.arange(len(rest))).sum(1)
-    _, cell = torch.unique(cell, return_inverse=True)
-    cells = int(cell.max()) + 1
+def _gl_weights(on, cell, member: int, other: int) -> tuple[float, float]:
+    """Both weights of one member on another; ``cell`` numbers the patterns of the rest."""
     index = cell * 2 + on[:, other]
-    counts = torch.zeros(2 * cells).index_add(0, index, torch.ones(len(index))).reshape(-1, 2)
-    sums = torch.zeros(2 * cells).index_add(0, index, columns[:, member]).reshape(-1, 2)
+    counts = np.bincount(index, minlength=2 * (int(cell.max()) + 1)).reshape(-1, 2)
     usable = (counts >= 2).all(1)
-    weight = counts.sum(1) * usable
-    if weight.sum() < LEAST_COVERED * len(columns):
+    weight = counts[usable].sum(1)
+    if weight.sum() < LEAST_COVERED * len(on):
         return 0.0, 0.0
-    means = torch.where(usable[:, None], sums / counts.clamp(min=1), 0.0)
-    squares = torch.where(
-        usable[:, None], (sums.square() - counts) / (counts * (counts - 1)).clamp(min=1), 0.0
-    )
-    share = torch.stack([(on[:, other] == 0).float().mean(), on[:, other].float().mean()])
-    own = (squares * share.square()).sum(1)
-    cross = 2 * share.prod() * means.prod(1)
+    sums = np.bincount(index, 2.0 * on[:, member] - 1, counts.size).reshape(-1, 2)[usable]
+    counts = counts[usable]
+    means = sums / counts
+    squares = (sums**2 - counts) / (counts * (counts - 1))
+    share = on[:, other].mean()
+    own = squares @ np.array([(1 - share) ** 2, share**2])
+    cross = 2 * share * (1 - share) * means.prod(1)
     without, within = ((own + sign * cross) @ weight / weight.sum() for sign in (1, -1))
     return float(without), float(within)

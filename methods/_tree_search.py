@@ -6,18 +6,25 @@ and fresh draws of D that test what is left. Every query is kept for the joint r
 
 from __future__ import annotations
 
-from itertools import combinations
-from math import comb, sqrt
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import ceil, comb, sqrt
 from typing import TYPE_CHECKING, Any
 
 import torch
 from actspec_bench.methods._queries import Queries, refitted, tested
 from actspec_bench.methods._redundancy import distinct_units, predictability, varying_units
+from actspec_bench.methods._refit import least_squares
+from actspec_bench.methods._screen import screen
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
-from actspec_bench.errors import NotApplicable
-from actspec_bench.spectrum import characters, goldreich_levin_weights, membership
+from actspec_bench.spectrum import (
+    all_patterns,
+    characters,
+    goldreich_levin_weights,
+    membership,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -30,7 +37,14 @@ SCREEN_FLIPS = (2, 64)
 NOISE_REPEATS = 16
 SCREEN_LEVEL = 0.05
 SCREEN_ROUNDING = 1e-5
-COMPLETIONS = 16
+LEAST_COMPLETIONS = 4
+NEW = 32
+BLOCK = 8
+RESTRICTIONS = 8
+PASSES = 8
+PEEL_T = 4.5
+import os
+NOISE_Z = float(os.environ.get('NZ','2.5'))
 LEAST_RESTRICTIONS = 2
 REDUNDANCY_DRAWS = 4096
 SCAN_ORDER = 3
@@ -57,12 +71,13 @@ def search(
         return Attribution.from_subsets({}, n=problem.n, info=info)
     if problem.any_pattern:
         budget = problem.remaining
-        influence = _influence(queries, units, pool, int(SCREEN_SHARE * budget))
-        units = sorted(influence, key=lambda unit: -influence[unit])
-        info["units_influential"] = len(units)
+        screened = screen(queries, units, pool)
+        units = screened.units
+        info["units_influential"] = len(screened.influence)
+        info["units_in_doubt"] = screened.doubtful
         units = distinct_units(draws, units, gamma)
         rows = problem.remaining - int(TEST_SHARE * budget)
-        affordable = rows // (COMPLETIONS * LEAST_RESTRICTIONS)
+        affordable = rows // (LEAST_COMPLETIONS * RESTRICTIONS) * BLOCK
         info["units_beyond_budget"] = max(len(units) - affordable, 0)
         units = units[:affordable]
         info["units_searched"] = len(units)
@@ -82,87 +97,98 @@ def search(
     return refitted(queries, subsets, tau, info)
 
 
-def _influence(queries: Queries, units: list[int], pool: Tensor, rows: int) -> dict[int, float]:
-    """Mean squared change of the value when one unit's state is flipped, for units that matter.
+@dataclass
+class Level:
+    """One level of the tree: a batch that all its nodes share.
 
-    Base rows mix two draws of D unit by unit, as the tree's rows do, since on real rows alone
-    a robust network's decision hardly ever hangs on one unit. The flipped unit takes its value
-    from a row of ``pool`` that has it in the other state. Base rows asked twice tell the noise;
-    a unit stays if its changes exceed the noise's by an F test.
+    Attributes
+    ----------
+    block
+        Positions, in the order of search, of the units decided here; those before are decided.
+    pattern, values
+        (M, R, k) patterns of the first k units in that order, and (M, R) values.
     """
-    from scipy.stats import f
 
+    block: range
+    pattern: Float[Tensor, "restrictions completions k"]
+    values: Float[Tensor, "restrictions completions"]
+
+
+def _levels(queries: Queries, units: list[int], rows: int) -> list[Level]:
+    """Query one batch a level, from the first few units decided to all of them."""
     problem = queries.problem
-    flips = max(min(rows // (len(units) + 1), SCREEN_FLIPS[1]), SCREEN_FLIPS[0])
-    repeats = max(NOISE_REPEATS, flips)
-    needed = flips * len(units) + 2 * repeats
-    if needed > problem.remaining:
-        raise NotApplicable(
-            f"the influence screen of {len(units)} units needs at least {needed:,} rows and "
-            f"{problem.remaining:,} of the budget of {problem.budget:,} remain"
-        )
-    coin = torch.rand(repeats, problem.n, generator=problem.generator) < 0.5
-    base = torch.where(coin, problem.sample(repeats), problem.sample(repeats))
-    first = queries.next_group
-    clean = queries.ask(base, repeats)
-    noise = (queries.ask(base, repeats, first=first) - clean).square().mean()
-    on = problem.pattern(pool)[:, units] > 0
-    base, clean = base[:flips], clean[:flips]
-    base_on = problem.pattern(base)[:, units] > 0
-    flipped = base[:, None, :].repeat(1, len(units), 1)
-    for column, unit in enumerate(units):
-        for state in (False, True):
-            rows_here = torch.nonzero(base_on[:, column] == state)[:, 0]
-            donors = torch.nonzero(on[:, column] != state)[:, 0]
-            pick = torch.randint(len(donors), (len(rows_here),), generator=problem.generator)
-            flipped[rows_here, column, unit] = pool[donors[pick], unit]
-    flipped = flipped.reshape(-1, problem.n)
-    changed = queries.ask(flipped, flips, first=first).reshape(flips, len(units))
-    influence = (changed - clean[:, None]).square().mean(0)
-    # Batches of other sizes round in another way, which is no influence.
-    rounding = SCREEN_ROUNDING**2 * float(clean.square().mean())
-    threshold = max(float(noise) * f.isf(SCREEN_LEVEL, flips, repeats), rounding)
-    return {
-        unit: float(value)
-        for unit, value in zip(units, influence, strict=True)
-        if value > threshold
-    }
+    count = ceil(len(units) / BLOCK)
+    bounds = [round(len(units) * i / count) for i in range(count + 1)]
+    completions = rows // (count * RESTRICTIONS)
+    levels = []
+    for start, stop in pairwise(bounds):
+        prefix = units[:stop]
+        z = problem.sample(RESTRICTIONS)
+        x = z.repeat_interleave(completions, dim=0)
+        x[:, prefix] = problem.sample(len(x))[:, prefix]
+        values = queries.ask(x, RESTRICTIONS).reshape(RESTRICTIONS, completions)
+        pattern = problem.pattern(x)[:, prefix].reshape(RESTRICTIONS, completions, stop)
+        levels.append(Level(range(start, stop), pattern, values))
+    return levels
+
+
+def _walk(
+    levels: list[Level], values: list[Tensor], tau: float | None, max_branch: int
+) -> tuple[Bool[Tensor, "nodes k"], float]:
+    """Nodes left when every level of the tree was decided, heaviest first, and tau used."""
+    nodes: Bool[Tensor, "nodes k"] = torch.zeros(1, 0, dtype=torch.bool)
+    bound = 0.0
+    for level, outcome in zip(levels, values, strict=True):
+        restrictions, completions, depth = level.pattern.shape
+        grown = torch.zeros(len(nodes), depth, dtype=torch.bool)
+        grown[:, : nodes.shape[1]] = nodes
+        extensions = torch.zeros(2 ** len(level.block), depth, dtype=torch.bool)
+        extensions[:, level.block.start :] = all_patterns(len(level.block)) < 0
+        weights, errors = goldreich_levin_weights(outcome, level.pattern, grown, extensions)
+        if tau is None:
+            noise = sqrt(2 / (completions * (completions - 1) * restrictions))
+            bound = NOISE_Z * float(outcome.square().mean()) * noise
+        else:
+            bound = tau**2 / 2
+        heaviest = weights.argsort(descending=True)[:max_branch]
+        kept = heaviest[(weights + errors)[heaviest] > bound]
+        if not len(kept):
+            return torch.zeros(0, depth, dtype=torch.bool), bound
+        nodes = grown[kept // len(extensions)] | extensions[kept % len(extensions)]
+    return nodes, bound
 
 
 def _branch(
     queries: Queries, units: list[int], rows: int, tau: float | None, max_branch: int
 ) -> tuple[list[Subset], float | None]:
-    """Decide ``units`` one a level and return the nodes left, heaviest first, and tau used."""
     if not units:
         return [], tau
-    problem = queries.problem
-    restrictions = rows // (len(units) * COMPLETIONS)
     centre = torch.cat(queries.values).mean()
-    nodes: Bool[Tensor, "nodes k"] = torch.zeros(1, 0, dtype=torch.bool)
-    weights: Float[Tensor, " nodes"] = torch.ones(1)
-    for depth in range(1, len(units) + 1):
-        prefix = units[:depth]
-        z = problem.sample(restrictions)
-        x = z.repeat_interleave(COMPLETIONS, dim=0)
-        x[:, prefix] = problem.sample(len(x))[:, prefix]
-        values = queries.ask(x, restrictions).reshape(restrictions, COMPLETIONS) - centre
-        pattern = problem.pattern(x)[:, prefix].reshape(restrictions, COMPLETIONS, depth)
-        without = torch.cat([nodes, torch.zeros(len(nodes), 1, dtype=torch.bool)], dim=1)
-        within = torch.cat([nodes, torch.ones(len(nodes), 1, dtype=torch.bool)], dim=1)
-        nodes = torch.cat([without, within])
-        weights, errors = goldreich_levin_weights(values, pattern, nodes)
-        if tau is None:
-            pairs = COMPLETIONS * (COMPLETIONS - 1) * restrictions
-            bound = float(values.var()) * sqrt(2 / pairs)
-        else:
-            bound = tau**2 / 2
-        heaviest = weights.argsort(descending=True)[:max_branch]
-        kept = heaviest[(weights + errors)[heaviest] > bound]
-        nodes, weights = nodes[kept], weights[kept]
-        if not len(nodes):
-            break
-    found = [tuple(sorted(units[i] for i in torch.nonzero(node)[:, 0].tolist())) for node in nodes]
-    return [subset for subset in found if subset], sqrt(2 * bound) if tau is None else tau
+    start = len(queries.values)
+    levels = _levels(queries, units, rows)
+    pattern = torch.cat(queries.patterns[start:])
+    values = torch.cat(queries.values[start:]) - centre
+    residual = values
+    found: list[Subset] = []
+    candidates=[]
+    for _ in range(PASSES):
+        split = [part.reshape(level.values.shape) for part, level in zip(residual.split([level.values.numel() for level in levels]), levels)]
+        nodes, bound = _walk(levels, split, tau, max_branch)
+        new = [tuple(sorted(units[i] for i in torch.nonzero(node)[:, 0].tolist())) for node in nodes]
+        candidates = found + [s for s in new if s and s not in found]
+        fitted = candidates = candidates[: len(found) + NEW]
+        fitted = fitted[: len(values) // 8]
+        if not fitted: break
+        fit = least_squares(pattern, values, fitted)
+        good = (fit.coefficients.abs() / fit.errors) > PEEL_T
+        kept = [s for s, g in zip(fitted, good.tolist()) if g]
+        if set(kept) == set(found): break
+        found = kept
+        if not found: break
+        fit = least_squares(pattern, values, found)
+        residual = values - characters(pattern, membership(found, pattern.shape[1])).double() @ fit.coefficients
+        residual = (residual - residual.mean()).float()
+    return candidates, sqrt(2 * bound) if tau is None else tau
 
 
 def _scan(
