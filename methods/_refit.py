@@ -54,21 +54,43 @@ def least_squares(
     mask = membership([(), *subsets], pattern.shape[1])
     design = characters(pattern, mask).double()
     outcome = values.double()
-    gram = torch.linalg.pinv(design.T @ design, hermitian=True)
-    solution = gram @ (design.T @ outcome)
-    scores = design * (outcome - design @ solution)[:, None]
-    if group is not None:
-        _, position = torch.unique(group, return_inverse=True)
-        groups = int(position.max()) + 1
-        scores = torch.zeros(groups, scores.shape[1], dtype=scores.dtype).index_add(
-            0, position, scores
-        )
+    rows = len(outcome)
+    if group is None:
+        position, sizes = torch.arange(rows), torch.ones(rows, dtype=torch.float64)
+    else:
+        _, position, counts = torch.unique(group, return_inverse=True, return_counts=True)
+        sizes = counts.double()
+    weight = torch.ones(rows, dtype=torch.float64)
+    solution, bread = _solve(design, outcome, weight)
+    if len(set(sizes.tolist())) > 1:
+        scores = design * (outcome - design @ solution)[:, None]
+        weight = (1 / (1 + (sizes - 1) * _likeness(scores, position, sizes)))[position]
+        solution, bread = _solve(design, outcome, weight)
+    scores = _summed(design * (weight * (outcome - design @ solution))[:, None], position, sizes)
     independent = len(scores)
     freedom = max(independent - design.shape[1], 1)
     meat = scores.T @ scores * (independent / freedom)
-    errors = (gram @ meat @ gram).diagonal().clamp(min=0).sqrt()
-    floor = NUMERICAL_FLOOR * outcome.std() / len(outcome) ** 0.5
+    errors = (bread @ meat @ bread).diagonal().clamp(min=0).sqrt()
+    floor = NUMERICAL_FLOOR * outcome.std() / rows**0.5
     return Fit(solution[1:], errors.clamp(min=float(floor))[1:], freedom)
+
+
+def _solve(design: Tensor, outcome: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    weighted = design * weight[:, None]
+    bread = torch.linalg.pinv(weighted.T @ design, hermitian=True)
+    return bread @ (weighted.T @ outcome), bread
+
+
+def _summed(scores: Tensor, position: Tensor, sizes: Tensor) -> Tensor:
+    total = torch.zeros(len(sizes), scores.shape[1], dtype=scores.dtype)
+    return total.index_add(0, position, scores)
+
+
+def _likeness(scores: Tensor, position: Tensor, sizes: Tensor) -> float:
+    """Correlation of two rows of one group: products of pairs over what squares allow, pooled."""
+    squares = _summed(scores.square(), position, sizes).sum(1)
+    pairs = _summed(scores, position, sizes).square().sum(1) - squares
+    return min(max(float(pairs.sum() / ((sizes - 1) @ squares).clamp(min=1e-300)), 0.0), 1.0)
 
 
 def discoveries(p_values: Float[ndarray, " tests"], rate: float) -> Bool[ndarray, " tests"]:

@@ -126,7 +126,10 @@ def _levels(queries: Queries, units: list[int], rows: int) -> list[Level]:
         z = problem.sample(RESTRICTIONS)
         x = z.repeat_interleave(completions, dim=0)
         x[:, prefix] = problem.sample(len(x))[:, prefix]
-        values = queries.ask(x, RESTRICTIONS).reshape(RESTRICTIONS, completions)
+        if stop == len(units):
+            x = problem.sample(len(x))
+        values = queries.ask(x, len(x) if stop == len(units) else RESTRICTIONS)
+        values = values.reshape(RESTRICTIONS, completions)
         pattern = problem.pattern(x)[:, prefix].reshape(RESTRICTIONS, completions, stop)
         levels.append(Level(range(start, stop), pattern, values))
     return levels
