@@ -14,7 +14,7 @@ from actspec_bench.attribution import Attribution, Subset
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem
 
-ROWS_PER_CANDIDATE = 4
+ROWS_PER_CANDIDATE = 8
 INTERVAL_Z = 1.959964
 
 

@@ -6,7 +6,6 @@ and cost no query.
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jaxtyping import Float
+    from numpy import ndarray
+
+    from actspec_bench.attribution import Subset
 
     Pattern = Float[Tensor, "draws n"]
 
@@ -44,6 +46,31 @@ def distinct_units(pattern: Pattern, order: Sequence[int], gamma: float) -> list
     return [order[position] for position in kept]
 
 
+def distinct_subsets(pattern: Pattern, subsets: Sequence[Subset], gamma: float) -> list[Subset]:
+    """Subsets of ``subsets`` left when those with a unit too like an earlier kept one are dropped.
+
+    For searches that could not tell beforehand which of two like units matters: ``subsets`` are
+    in the order of their coefficients.
+    """
+    alike = (pattern.T @ pattern / len(pattern)).square() > gamma
+    alike.fill_diagonal_(False)
+    kept: list[Subset] = []
+    units: set[int] = set()
+    for subset in subsets:
+        held = list(units | set(subset))
+        if not alike[list(subset)][:, held].any():
+            kept.append(subset)
+            units |= set(subset)
+    return kept
+
+
+def distinct_rows(rows: Float[Tensor, "draws n"]) -> Float[Tensor, "distinct n"]:
+    """Each row once, in the order met: a row drawn twice tells nothing of how rows repeat."""
+    key = rows.double() @ torch.linspace(1, 2, rows.shape[1], dtype=torch.float64).sqrt()
+    _, first = np.unique(key.numpy(), return_index=True)
+    return rows[torch.from_numpy(np.sort(first))]
+
+
 def predictability(pattern: Pattern, subset: Sequence[int]) -> float:
     r"""How nearly one unit of ``subset`` is a function of the others under D, in [0, 1].
 
@@ -58,20 +85,33 @@ def predictability(pattern: Pattern, subset: Sequence[int]) -> float:
     with the two rows that a pair needs, an estimate says nothing and counts as 0.
     """
     on = (pattern[:, list(subset)] > 0).numpy().astype(np.int64)
-    code = on @ (1 << np.arange(len(subset)))
-    if len(subset) > DENSE_ORDER:
-        return max((w for m, i in permutations(range(len(subset)), 2) for w in _gl_weights(on, np.unique(code & ~(1 << m | 1 << i), return_inverse=True)[1], m, i)), default=0.0)
-    return max(
-        (
-            estimate
-            for member, other in permutations(range(len(subset)), 2)
-            for estimate in _gl_weights(on, code & ~(1 << member | 1 << other), member, other)
-        ),
-        default=0.0,
+    dense = len(subset) <= DENSE_ORDER
+    # Patterns as numbers: exact where they are few, else 62 random bits, which never coincide.
+    keys = (
+        1 << np.arange(len(subset))
+        if dense
+        else np.random.default_rng(0).integers(2**62, size=len(subset))
     )
+    parts = on * keys
+    code = np.bitwise_xor.reduce(parts, axis=1)
+    highest = 0.0
+    for member in range(len(subset)):
+        others = _numbered(code ^ parts[:, member], dense)
+        if (np.bincount(others)[others] >= 2).mean() < LEAST_COVERED:
+            continue  # too few pairs, whichever the other member
+        for other in range(len(subset)):
+            if other != member:
+                cell = _numbered(code ^ parts[:, member] ^ parts[:, other], dense)
+                highest = max(highest, *_gl_weights(on, cell, member, other))
+    return highest
 
 
-def _gl_weights(on, cell, member: int, other: int) -> tuple[float, float]:
+def _numbered(code: ndarray, dense: bool) -> ndarray:
+    """Codes as small numbers: themselves, or their ranks."""
+    return code if dense else np.unique(code, return_inverse=True)[1]
+
+
+def _gl_weights(on: ndarray, cell: ndarray, member: int, other: int) -> tuple[float, float]:
     """Both weights of one member on another; ``cell`` numbers the patterns of the rest."""
     index = cell * 2 + on[:, other]
     counts = np.bincount(index, minlength=2 * (int(cell.max()) + 1)).reshape(-1, 2)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from actspec_bench.errors import NotApplicable
+
 if TYPE_CHECKING:
     from actspec_bench.methods._queries import Queries
 
@@ -58,6 +60,12 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     from scipy.stats import f
 
     problem = queries.problem
+    needed = 2 * BASES + FLIPS[0] * len(units)
+    if needed > problem.remaining:
+        raise NotApplicable(
+            f"the influence screen of {len(units)} units needs at least {needed:,} rows and "
+            f"{problem.remaining:,} of the budget of {problem.budget:,} remain"
+        )
     rows = int(SHARE * problem.remaining)
     first = queries.next_group
     base = _mixed(queries, BASES)
@@ -127,9 +135,7 @@ def _flipped(queries: Queries, base: Tensor, units: list[int], pool: Tensor) -> 
     return flipped.reshape(-1, problem.n)
 
 
-def _bisected(
-    queries: Queries, rest: list[int], threshold: float, most: int
-) -> list[int] | None:
+def _bisected(queries: Queries, rest: list[int], threshold: float, most: int) -> list[int] | None:
     """Units of ``rest`` that change the value when all of them are redrawn on fresh base rows.
 
     None where ``most`` rows do not suffice for one.

@@ -1,7 +1,9 @@
 """Problem -> attribution by the Goldreich-Levin branch and bound.
 
 The budget goes to an influence screen, one batch a level of the tree that all its nodes share,
-and fresh draws of D that test what is left. Every query is kept for the joint refit.
+and fresh draws of D that test what is left. A level decides several units at once. What the
+tree finds is fitted and subtracted, and the tree is walked again on the same queries until it
+finds no more. Every query is kept for the joint refit.
 """
 
 from __future__ import annotations
@@ -9,11 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import ceil, comb, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from actspec_bench.methods._queries import Queries, refitted, tested
-from actspec_bench.methods._redundancy import distinct_units, predictability, varying_units
+from actspec_bench.methods._redundancy import (
+    distinct_rows,
+    distinct_subsets,
+    distinct_units,
+    predictability,
+    varying_units,
+)
 from actspec_bench.methods._refit import least_squares
 from actspec_bench.methods._screen import screen
 from torch import Tensor
@@ -31,24 +39,40 @@ if TYPE_CHECKING:
 
     from actspec_bench.problem import Problem
 
-SCREEN_SHARE = 0.15
+Order = Literal["influence", "given", "random"]
+
 TEST_SHARE = 0.25
-SCREEN_FLIPS = (2, 64)
-NOISE_REPEATS = 16
-SCREEN_LEVEL = 0.05
-SCREEN_ROUNDING = 1e-5
-LEAST_COMPLETIONS = 4
-NEW = 32
+REDUNDANCY_DRAWS = 4096
 BLOCK = 8
 RESTRICTIONS = 8
+LEAST_COMPLETIONS = 4
+NOISE_Z = 4.0
 PASSES = 8
-PEEL_T = 4.5
-import os
-NOISE_Z = float(os.environ.get('NZ','2.5'))
-LEAST_RESTRICTIONS = 2
-REDUNDANCY_DRAWS = 4096
+NEW_A_PASS = 32
+ROWS_A_PARAMETER = 8
+FOUND_T = 4.5
 SCAN_ORDER = 3
 SCAN_SUBSETS = 100_000
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a tree: a batch that all its nodes share.
+
+    Attributes
+    ----------
+    start, stop
+        Positions, in the order of search, of the units decided here; those before are decided.
+    pattern
+        (M, R, stop) patterns of the first ``stop`` units in that order.
+    rows
+        Which of the tree's rows these are, in one run.
+    """
+
+    start: int
+    stop: int
+    pattern: Float[Tensor, "restrictions completions units"]
+    rows: slice
 
 
 def search(
@@ -58,10 +82,14 @@ def search(
     gamma: float,
     delta: float,
     max_branch: int,
+    order: Order,
+    restarts: int,
     fdr: float,
 ) -> Attribution:
     """Find the large, non-redundant coefficients of ``problem``; see the method's docstring."""
     pool = problem.sample(REDUNDANCY_DRAWS)
+    if problem.kind == "interchange":
+        pool = distinct_rows(pool)
     draws = problem.pattern(pool)
     units = varying_units(draws, gamma)
     info: dict[str, Any] = {"units_varying": len(units)}
@@ -70,128 +98,148 @@ def search(
         info["reason"] = "every unit is nearly constant under the problem's distribution"
         return Attribution.from_subsets({}, n=problem.n, info=info)
     if problem.any_pattern:
-        budget = problem.remaining
         screened = screen(queries, units, pool)
-        units = screened.units
         info["units_influential"] = len(screened.influence)
         info["units_in_doubt"] = screened.doubtful
-        units = distinct_units(draws, units, gamma)
-        rows = problem.remaining - int(TEST_SHARE * budget)
-        affordable = rows // (LEAST_COMPLETIONS * RESTRICTIONS) * BLOCK
+        units = screened.units
+        if screened.influence:
+            units = distinct_units(draws, units, gamma)
+        rows = problem.remaining - int(TEST_SHARE * problem.budget)
+        affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
         info["units_beyond_budget"] = max(len(units) - affordable, 0)
         units = units[:affordable]
-        info["units_searched"] = len(units)
-        candidates, info["tau"] = _branch(queries, units, rows, tau, max_branch)
+        orders = _orders(queries, units, order, restarts)
+        candidates, info["tau"] = _branch(queries, orders, rows, tau, max_branch)
         fresh = problem.sample(problem.remaining)
     else:
-        units = distinct_units(draws, units, gamma)
-        info["units_searched"] = len(units)
         given = problem.foreground
         given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
         first = given[: len(given) // 2]
         values = queries.ask(first, len(first)) if len(first) else torch.zeros(0)
         candidates = _scan(problem.pattern(first), values, units, max_branch)
         fresh = given[len(first) :]
+    info["units_searched"] = len(units)
     subsets = tested(queries, fresh, candidates, fdr)
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
-    return refitted(queries, subsets, tau, info)
+    found = refitted(queries, subsets, tau, info)
+    kept = distinct_subsets(draws, found.subsets, gamma)
+    return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
 
 
-@dataclass
-class Level:
-    """One level of the tree: a batch that all its nodes share.
+def _orders(queries: Queries, units: list[int], order: Order, restarts: int) -> list[list[int]]:
+    """Orders in which units are decided: the one asked for, then random ones."""
+    first = sorted(units) if order == "given" else units
+    shuffled = restarts if order == "random" else restarts - 1
+    generator = queries.problem.generator
+    random = [
+        [units[i] for i in torch.randperm(len(units), generator=generator).tolist()]
+        for _ in range(shuffled)
+    ]
+    return random if order == "random" else [first, *random]
 
-    Attributes
-    ----------
-    block
-        Positions, in the order of search, of the units decided here; those before are decided.
-    pattern, values
-        (M, R, k) patterns of the first k units in that order, and (M, R) values.
+
+def _branch(
+    queries: Queries, orders: list[list[int]], rows: int, tau: float | None, max_branch: int
+) -> tuple[list[Subset], float | None]:
+    """Subsets that the trees find, surest first, and tau used (of the last pass if not given)."""
+    if not orders[0]:
+        return [], tau
+    first = len(queries.values)
+    trees = [_levels(queries, units, rows // len(orders), first) for units in orders]
+    pattern = torch.cat(queries.patterns[first:])
+    groups = torch.cat(queries.groups[first:])
+    values = torch.cat(queries.values[first:])
+    residual = values - values.mean()
+    floor = 1e-12 * float(residual.square().mean())
+    found: list[Subset] = []
+    candidates: list[Subset] = []
+    for _ in range(PASSES):
+        walks = [
+            _walk(levels, units, residual, tau, max_branch)
+            for levels, units in zip(trees, orders, strict=True)
+        ]
+        new = dict.fromkeys(s for subsets, _ in walks for s in subsets[:NEW_A_PASS] if s)
+        candidates = [*found, *(s for s in new if s not in found)]
+        bound = max(bound for _, bound in walks)
+        before = set(found)
+        found = _clear(pattern, values, candidates[: len(values) // ROWS_A_PARAMETER], groups)
+        if set(found) == before:
+            break
+        coefficients = least_squares(pattern, values, found, groups).coefficients
+        fitted = characters(pattern, membership(found, pattern.shape[1])) @ coefficients.float()
+        residual = values - fitted
+        residual = residual - residual.mean()
+        if float(residual.square().mean()) <= floor:
+            candidates = found
+            break
+    return candidates, sqrt(2 * bound) if tau is None else tau
+
+
+def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[Level]:
+    """Query one batch a level, from the first few units decided to all of them.
+
+    The rows of a level share what is not yet decided; those of the last are draws of D.
     """
-
-    block: range
-    pattern: Float[Tensor, "restrictions completions k"]
-    values: Float[Tensor, "restrictions completions"]
-
-
-def _levels(queries: Queries, units: list[int], rows: int) -> list[Level]:
-    """Query one batch a level, from the first few units decided to all of them."""
     problem = queries.problem
     count = ceil(len(units) / BLOCK)
     bounds = [round(len(units) * i / count) for i in range(count + 1)]
     completions = rows // (count * RESTRICTIONS)
+    asked = sum(len(values) for values in queries.values[first:])
     levels = []
     for start, stop in pairwise(bounds):
-        prefix = units[:stop]
-        z = problem.sample(RESTRICTIONS)
-        x = z.repeat_interleave(completions, dim=0)
-        x[:, prefix] = problem.sample(len(x))[:, prefix]
-        if stop == len(units):
-            x = problem.sample(len(x))
-        values = queries.ask(x, len(x) if stop == len(units) else RESTRICTIONS)
-        values = values.reshape(RESTRICTIONS, completions)
-        pattern = problem.pattern(x)[:, prefix].reshape(RESTRICTIONS, completions, stop)
-        levels.append(Level(range(start, stop), pattern, values))
+        decided = units[:stop]
+        x = problem.sample(RESTRICTIONS * completions)
+        groups = len(x)
+        if stop < len(units):
+            prefix, groups = x[:, decided], RESTRICTIONS
+            x = problem.sample(RESTRICTIONS).repeat_interleave(completions, dim=0)
+            x[:, decided] = prefix
+        queries.ask(x, groups)
+        pattern = problem.pattern(x)[:, decided].reshape(RESTRICTIONS, completions, stop)
+        levels.append(Level(start, stop, pattern, slice(asked, asked + len(x))))
+        asked += len(x)
     return levels
 
 
 def _walk(
-    levels: list[Level], values: list[Tensor], tau: float | None, max_branch: int
-) -> tuple[Bool[Tensor, "nodes k"], float]:
-    """Nodes left when every level of the tree was decided, heaviest first, and tau used."""
+    levels: list[Level], units: list[int], values: Tensor, tau: float | None, max_branch: int
+) -> tuple[list[Subset], float]:
+    """Subsets left when every level of a tree was decided, heaviest first, and the last bound."""
     nodes: Bool[Tensor, "nodes k"] = torch.zeros(1, 0, dtype=torch.bool)
     bound = 0.0
-    for level, outcome in zip(levels, values, strict=True):
+    for level in levels:
         restrictions, completions, depth = level.pattern.shape
+        outcome = values[level.rows].reshape(restrictions, completions)
         grown = torch.zeros(len(nodes), depth, dtype=torch.bool)
-        grown[:, : nodes.shape[1]] = nodes
-        extensions = torch.zeros(2 ** len(level.block), depth, dtype=torch.bool)
-        extensions[:, level.block.start :] = all_patterns(len(level.block)) < 0
+        grown[:, : level.start] = nodes
+        extensions = torch.zeros(2 ** (depth - level.start), depth, dtype=torch.bool)
+        extensions[:, level.start :] = all_patterns(depth - level.start) < 0
         weights, errors = goldreich_levin_weights(outcome, level.pattern, grown, extensions)
         if tau is None:
-            noise = sqrt(2 / (completions * (completions - 1) * restrictions))
-            bound = NOISE_Z * float(outcome.square().mean()) * noise
+            # Standard deviation of a weight where there is none: all pairs are independent.
+            pairs = restrictions * completions * (completions - 1)
+            bound = NOISE_Z * float(outcome.square().mean()) * sqrt(2 / pairs)
         else:
             bound = tau**2 / 2
-        heaviest = weights.argsort(descending=True)[:max_branch]
+        heaviest = weights.topk(min(max_branch, len(weights))).indices
         kept = heaviest[(weights + errors)[heaviest] > bound]
-        if not len(kept):
-            return torch.zeros(0, depth, dtype=torch.bool), bound
         nodes = grown[kept // len(extensions)] | extensions[kept % len(extensions)]
-    return nodes, bound
+        if not len(nodes):
+            break
+    return [
+        tuple(sorted(units[i] for i in torch.nonzero(node)[:, 0].tolist())) for node in nodes
+    ], bound
 
 
-def _branch(
-    queries: Queries, units: list[int], rows: int, tau: float | None, max_branch: int
-) -> tuple[list[Subset], float | None]:
-    if not units:
-        return [], tau
-    centre = torch.cat(queries.values).mean()
-    start = len(queries.values)
-    levels = _levels(queries, units, rows)
-    pattern = torch.cat(queries.patterns[start:])
-    values = torch.cat(queries.values[start:]) - centre
-    residual = values
-    found: list[Subset] = []
-    candidates=[]
-    for _ in range(PASSES):
-        split = [part.reshape(level.values.shape) for part, level in zip(residual.split([level.values.numel() for level in levels]), levels)]
-        nodes, bound = _walk(levels, split, tau, max_branch)
-        new = [tuple(sorted(units[i] for i in torch.nonzero(node)[:, 0].tolist())) for node in nodes]
-        candidates = found + [s for s in new if s and s not in found]
-        fitted = candidates = candidates[: len(found) + NEW]
-        fitted = fitted[: len(values) // 8]
-        if not fitted: break
-        fit = least_squares(pattern, values, fitted)
-        good = (fit.coefficients.abs() / fit.errors) > PEEL_T
-        kept = [s for s, g in zip(fitted, good.tolist()) if g]
-        if set(kept) == set(found): break
-        found = kept
-        if not found: break
-        fit = least_squares(pattern, values, found)
-        residual = values - characters(pattern, membership(found, pattern.shape[1])).double() @ fit.coefficients
-        residual = (residual - residual.mean()).float()
-    return candidates, sqrt(2 * bound) if tau is None else tau
+def _clear(
+    pattern: Tensor, values: Tensor, candidates: list[Subset], groups: Tensor
+) -> list[Subset]:
+    """Candidates clear of noise in a joint fit, largest statistic first."""
+    if not candidates:
+        return []
+    fit = least_squares(pattern, values, candidates, groups)
+    statistic = fit.coefficients.abs() / fit.errors
+    return [candidates[i] for i in statistic.argsort(descending=True) if statistic[i] > FOUND_T]
 
 
 def _scan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ def actspec(
     gamma: Share = 0.2,
     delta: Share = 0.2,
     max_branch: Annotated[int, Field(ge=1)] = 128,
+    order: Literal["influence", "given", "random"] = "influence",
+    restarts: Annotated[int, Field(ge=1)] = 1,
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
 ) -> Attribution:
     """Goldreich-Levin tree search for large, non-redundant Fourier coefficients.
@@ -49,9 +51,22 @@ def actspec(
         Redundancy of subsets: how well one unit may be predicted from the others.
     max_branch
         Nodes kept a level.
+    order
+        In which units are decided: by influence, as given, or at random.
+    restarts
+        Searches that share the budget; those after the first are in random orders.
     fdr
         Rate of false discoveries among the subsets reported.
     """
     from actspec_bench.methods._tree_search import search
 
-    return search(problem, tau=tau, gamma=gamma, delta=delta, max_branch=max_branch, fdr=fdr)
+    return search(
+        problem,
+        tau=tau,
+        gamma=gamma,
+        delta=delta,
+        max_branch=max_branch,
+        order=order,
+        restarts=restarts,
+        fdr=fdr,
+    )
