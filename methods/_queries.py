@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from actspec_bench.methods._refit import Fit, discoveries, least_squares
+from actspec_bench.methods._refit import Fit, discoveries, independent, least_squares
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_CANDIDATE = 8
 INTERVAL_Z = 1.959964
+NOTHING = "no coefficient can be told from zero"
 
 
 @dataclass
@@ -61,10 +62,11 @@ def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
     if not len(fresh):
         return []
     values = queries.ask(fresh, len(fresh))
-    candidates = candidates[: len(fresh) // ROWS_PER_CANDIDATE]
+    pattern = queries.problem.pattern(fresh)
+    candidates = independent(pattern, candidates[: len(fresh) // ROWS_PER_CANDIDATE])
     if not candidates:
         return []
-    fit = least_squares(queries.problem.pattern(fresh), values, candidates)
+    fit = least_squares(pattern, values, candidates)
     passed = discoveries(fit.p_values(), fdr)
     return [subset for subset, real in zip(candidates, passed, strict=True) if real]
 
@@ -74,13 +76,18 @@ def refitted(
 ) -> Attribution:
     n = queries.problem.n
     if not subsets:
-        info["reason"] = "no coefficient can be told from zero"
+        info["reason"] = NOTHING
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets)
-    rows = zip(subsets, fit.coefficients.tolist(), fit.errors.tolist(), strict=True)
-    kept = [(s, c, INTERVAL_Z * e) for s, c, e in rows if tau is None or abs(c) >= tau]
+    halves = INTERVAL_Z * fit.errors
+    rows = [
+        (subset, c, half)
+        for subset, c, half in zip(subsets, fit.coefficients.tolist(), halves.tolist(), strict=True)
+        if abs(c) > half
+    ]
+    kept = [row for row in rows if tau is None or abs(row[1]) >= tau]
     kept.sort(key=lambda row: -abs(row[1]))
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
-        info["reason"] = f"no |coefficient| reaches tau={tau}"
+        info["reason"] = f"no |coefficient| reaches tau={tau}" if rows else NOTHING
     return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)

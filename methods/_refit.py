@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from actspec_bench.attribution import Subset
 
 NUMERICAL_FLOOR = 1e-5
+EXACT_FIT = 1e-6
+OWN_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,14 @@ def least_squares(
     """Fit ``values`` on an intercept and the characters of ``subsets``.
 
     Standard errors are robust to unequal variances, and with ``group`` to any dependence
-    within groups of rows (White 1980; Liang & Zeger 1986, scaled by G/(G-p) for G groups and
-    p parameters).
-    They are never taken below the rounding error of the values.
+    within groups of rows (Liang & Zeger 1986, scaled by G/(G-p) for G groups and p
+    parameters). Where groups differ in size, rows weigh 1 / (1 + (m - 1) r) in a group of m
+    whose residuals correlate by r, so that a large group of rows that say the same does not
+    drown rows that stand alone. Where every row stands alone, residuals are divided by one
+    minus their leverage (HC3: MacKinnon & White 1985): without that a coefficient that hangs
+    on a few rows, which it fits, would seem to have no error. A row that a coefficient fits
+    exactly counts with the range of the values instead.
+    Errors are never taken below the rounding error of the values.
     """
     mask = membership([(), *subsets], pattern.shape[1])
     design = characters(pattern, mask).double()
@@ -66,10 +73,20 @@ def least_squares(
         scores = design * (outcome - design @ solution)[:, None]
         weight = (1 / (1 + (sizes - 1) * _likeness(scores, position, sizes)))[position]
         solution, bread = _solve(design, outcome, weight)
-    scores = _summed(design * (weight * (outcome - design @ solution))[:, None], position, sizes)
-    independent = len(scores)
+    residual = outcome - design @ solution
+    independent = len(sizes)
     freedom = max(independent - design.shape[1], 1)
-    meat = scores.T @ scores * (independent / freedom)
+    if independent == rows:
+        alone = 1 - ((design @ bread) * design).sum(1)
+        fits = alone < EXACT_FIT
+        residual = torch.where(
+            fits, outcome.max() - outcome.min(), residual / alone.masked_fill(fits, 1)
+        )
+        scale = 1.0
+    else:
+        scale = independent / freedom
+    scores = _summed(design * (weight * residual)[:, None], position, sizes)
+    meat = scores.T @ scores * scale
     errors = (bread @ meat @ bread).diagonal().clamp(min=0).sqrt()
     floor = NUMERICAL_FLOOR * outcome.std() / rows**0.5
     return Fit(solution[1:], errors.clamp(min=float(floor))[1:], freedom)
@@ -91,6 +108,14 @@ def _likeness(scores: Tensor, position: Tensor, sizes: Tensor) -> float:
     squares = _summed(scores.square(), position, sizes).sum(1)
     pairs = _summed(scores, position, sizes).square().sum(1) - squares
     return min(max(float(pairs.sum() / ((sizes - 1) @ squares).clamp(min=1e-300)), 0.0), 1.0)
+
+
+def independent(pattern: Float[Tensor, "rows n"], subsets: Sequence[Subset]) -> list[Subset]:
+    """``subsets`` less those whose characters the earlier ones already span on these rows."""
+    mask = membership([(), *subsets], pattern.shape[1])
+    triangle = torch.linalg.qr(characters(pattern, mask).double(), mode="r").R
+    own = triangle.diagonal().square()[1:] / len(pattern)
+    return [s for s, share in zip(subsets, own.tolist(), strict=False) if share > OWN_SHARE]
 
 
 def discoveries(p_values: Float[ndarray, " tests"], rate: float) -> Bool[ndarray, " tests"]:

@@ -9,7 +9,7 @@ finds no more. Every query is kept for the joint refit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from math import ceil, comb, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +53,8 @@ ROWS_A_PARAMETER = 8
 FOUND_T = 4.5
 SCAN_ORDER = 3
 SCAN_SUBSETS = 100_000
+SCAN_POOL = 1024
+OWN_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def search(
         given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
         first = given[: len(given) // 2]
         values = queries.ask(first, len(first)) if len(first) else torch.zeros(0)
-        candidates = _scan(problem.pattern(first), values, units, max_branch)
+        pattern = problem.pattern(first)
+        candidates, info["order_searched"] = _scan(pattern, values, units, max_branch)
         fresh = given[len(first) :]
     info["units_searched"] = len(units)
     subsets = tested(queries, fresh, candidates, fdr)
@@ -244,26 +247,43 @@ def _clear(
 
 def _scan(
     pattern: Float[Tensor, "rows n"], values: Float[Tensor, " rows"], units: list[int], most: int
-) -> list[Subset]:
-    """Subsets of up to three units that correlate most with given values, strongest first.
+) -> tuple[list[Subset], int]:
+    """Subsets of up to three units that explain given values, by matching pursuit, and the order.
 
-    Serves given samples, where no restriction can be completed twice; the largest order is the
-    one whose subsets number at most 100,000.
+    Serves given samples, where no restriction can be completed twice. The largest order is the
+    one whose subsets number at most 100,000; of those that correlate most with the values, the
+    next one taken is each time the one that correlates most with what is left of them (orthogonal
+    matching pursuit: Pati, Rezaiifar & Krishnaprasad 1993), so that no twin of a subset comes in
+    for what that subset explains.
     """
     if not len(values):
-        return []
-    centred = values - values.mean()
-    found: list[tuple[float, Subset]] = []
-    total = 0
-    for order in range(1, SCAN_ORDER + 1):
+        return [], 0
+    left = (values - values.mean()).double()
+    strongest: list[tuple[float, Subset]] = []
+    total = order = 0
+    while order < SCAN_ORDER and total + comb(len(units), order + 1) <= SCAN_SUBSETS:
+        order += 1
         total += comb(len(units), order)
-        if total > SCAN_SUBSETS:
-            break
-        subsets = list(combinations(sorted(units), order))
-        for start in range(0, len(subsets), 4096):
-            part = subsets[start : start + 4096]
+        subsets = combinations(sorted(units), order)
+        while part := list(islice(subsets, 4096)):
             chi = characters(pattern, membership(part, pattern.shape[1]))
-            strength = (centred @ chi).abs() / len(values)
-            found += zip(strength.tolist(), part, strict=True)
-        found = sorted(found, key=lambda item: (-item[0], item[1]))[:most]
-    return [subset for _, subset in found]
+            strength = (left.float() @ chi).abs() / len(values)
+            strongest += zip(strength.tolist(), part, strict=True)
+        strongest = sorted(strongest, key=lambda item: (-item[0], item[1]))[:SCAN_POOL]
+    pool = [subset for _, subset in strongest]
+    chi = characters(pattern, membership(pool, pattern.shape[1])).double()
+    chi = chi - chi.mean(0)
+    whole = chi.square().sum(0)
+    found: list[Subset] = []
+    for _ in range(min(most, NEW_A_PASS, len(pool))):
+        own = chi.square().sum(0)
+        open_ = own > OWN_SHARE * whole
+        score = torch.where(open_, (left @ chi).square() / own.clamp(min=1e-12), 0.0)
+        best = int(score.argmax())
+        if score[best] <= 0:
+            break
+        found.append(pool[best])
+        direction = chi[:, best] / own[best].sqrt()
+        left = left - direction * (direction @ left)
+        chi = chi - direction[:, None] * (direction @ chi)[None, :]
+    return found, order
