@@ -8,8 +8,10 @@ import torch
 from actspec_bench.attribution import Attribution
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.problem import Problem
-from actspec_bench.registry import metrics
+from actspec_bench.registry import metrics, tasks
+from actspec_bench.specs import Spec
 from actspec_bench.truth import Truth
+from actspec_bench.views import restarted
 
 NO_COSTS = Costs(0, 0, 0.0, 0.0, None)
 
@@ -36,3 +38,13 @@ def parity_sum(terms: dict[tuple[int, ...], float], n: int, *, readout: str = "m
 
 def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def planted(text: str, seed: int, budget: int):
+    spec = Spec.parse(text, tasks)
+    instance = tasks[spec.name].function(seed, **spec.parameters)
+    return restarted(instance.problem, budget=budget, seed=seed), instance.truth
+
+
+def random_patterns(rows: int, n: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).choice([-1.0, 1.0], (rows, n))).float()

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from actspec_bench.methods import _queries, _refit
+from scoring import parity_sum, random_patterns
+
+from actspec_bench.views import restarted
+
+
+def test_least_squares_equals_numpy_and_its_intervals_cover() -> None:
+    pattern = random_patterns(400, 6)
+    subsets = [(0,), (1, 2), (3, 4, 5)]
+    truth = np.array([1.0, -0.5, 0.0])
+    design = np.stack([np.ones(400), *(pattern[:, list(s)].prod(1).numpy() for s in subsets)], 1)
+    covered = np.zeros(3)
+    runs = 400
+    for seed in range(runs):
+        noise = np.random.default_rng(seed).standard_normal(400)
+        values = design[:, 1:] @ truth + noise * (1 + (pattern[:, 0].numpy() > 0))
+        fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        expected = np.linalg.lstsq(design, values, rcond=None)[0][1:]
+        assert fit.coefficients.numpy() == pytest.approx(expected, abs=1e-8)
+        covered += np.abs(fit.coefficients.numpy() - truth) <= 1.96 * fit.errors.numpy()
+    assert np.all(np.abs(covered / runs - 0.95) < 4 * (0.95 * 0.05 / runs) ** 0.5)
+
+
+def test_grouped_errors_cover_where_rows_share_their_noise() -> None:
+    pattern = random_patterns(50, 3).repeat_interleave(8, dim=0)
+    group = torch.arange(50).repeat_interleave(8)
+    covered, runs = 0, 400
+    for seed in range(runs):
+        noise = np.random.default_rng(seed).standard_normal(50).repeat(8)
+        values = torch.from_numpy(noise) + pattern[:, 0]
+        fit = _refit.least_squares(pattern, values, [(0,)], group)
+        covered += abs(fit.coefficients[0].item() - 1) <= 1.96 * fit.errors[0].item()
+    assert abs(covered / runs - 0.95) < 0.04
+
+
+def sandwich(design: np.ndarray, values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Standard errors group by group, scaled by G / (G - p) for G groups and p parameters."""
+    bread = np.linalg.inv(design.T @ design)
+    residual = values - design @ bread @ design.T @ values
+    meat = np.zeros_like(bread)
+    for name in set(group):
+        score = design[group == name].T @ residual[group == name]
+        meat += np.outer(score, score)
+    groups, parameters = len(set(group)), design.shape[1]
+    return np.sqrt(np.diag(bread @ meat @ bread) * groups / (groups - parameters))[1:]
+
+
+def left_out(design: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """HC3 from its meaning: the solutions' spread when each row in turn is left out."""
+    whole = np.linalg.lstsq(design, values, rcond=None)[0]
+    moved = [
+        np.linalg.lstsq(np.delete(design, i, 0), np.delete(values, i), rcond=None)[0] - whole
+        for i in range(len(values))
+    ]
+    return np.sqrt(np.square(moved).sum(0))[1:]
+
+
+@pytest.mark.parametrize("rows_a_group", [1, 3])
+def test_standard_errors_are_the_sandwich_of_few_groups(rows_a_group: int) -> None:
+    """With 9 groups and 3 parameters the correction for degrees of freedom is 9 / 6."""
+    rows = 9 * rows_a_group
+    pattern = random_patterns(rows, 5, seed=4)
+    values = np.random.default_rng(5).standard_normal(rows)
+    group = np.arange(rows) // rows_a_group
+    subsets = [(0,), (1, 2)]
+    design = np.stack([np.ones(rows), *(pattern[:, list(s)].prod(1).numpy() for s in subsets)], 1)
+    fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets, torch.from_numpy(group))
+    assert fit.freedom == 6
+    if rows_a_group > 1:
+        assert fit.errors.numpy() == pytest.approx(sandwich(design, values, group), rel=1e-9)
+    else:
+        alone = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        assert torch.equal(alone.errors, fit.errors)
+        assert fit.errors.numpy() == pytest.approx(left_out(design, values), rel=1e-9)
+
+
+def test_a_coefficient_that_hangs_on_one_row_is_no_discovery() -> None:
+    """The two characters differ in a single row: their fit there is exact, and says nothing."""
+    pattern = random_patterns(300, 3, seed=1)
+    pattern[:, 1] = pattern[:, 0]
+    pattern[17, 1] *= -1
+    values = torch.from_numpy(np.random.default_rng(2).standard_normal(300)) + pattern[:, 0]
+    values[17] += 4
+    p_values = _refit.least_squares(pattern, values, [(0,), (1,)]).p_values()
+    assert p_values.min() > 0.05
+
+
+def test_a_large_group_that_says_the_same_does_not_drown_rows_that_stand_alone() -> None:
+    errors, covered, plain = [], [], []
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        pattern = random_patterns(60 + 4 * 40, 3, seed=seed)
+        group = torch.cat([torch.arange(60), 60 + torch.arange(4).repeat_interleave(40)])
+        shared = np.concatenate(
+            [generator.standard_normal(60), generator.standard_normal(4).repeat(40)]
+        )
+        values = torch.from_numpy(shared * pattern[:, 0].numpy()) + pattern[:, 1]
+        fit = _refit.least_squares(pattern, values, [(0,), (1,)], group)
+        covered.append(abs(fit.coefficients[0].item()) <= 1.96 * fit.errors[0].item())
+        errors.append(fit.coefficients[0].item())
+        design = np.stack([np.ones(220), pattern[:, 0], pattern[:, 1]], 1)
+        plain.append(np.linalg.lstsq(design, values.numpy(), rcond=None)[0][1])
+    assert np.std(errors) < 0.6 * np.std(plain)
+    assert np.mean(covered) > 0.88
+
+
+def test_characters_that_earlier_ones_span_are_left_out() -> None:
+    pattern = random_patterns(200, 5, seed=3)
+    pattern[:, 3] = pattern[:, 0] * pattern[:, 1]
+    pattern[:, 4] = 1.0
+    subsets = [(0, 1), (3,), (2,), (4,), (2, 4), (0,)]
+    assert _refit.independent(pattern, subsets) == [(0, 1), (2,), (0,)]
+    assert _refit.independent(pattern[:2], subsets) == _refit.independent(pattern[:2], subsets)[:1]
+
+
+def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
+    """Neither coefficients nor errors, nor the floor below which no error is taken."""
+    pattern = random_patterns(60, 4, seed=6)
+    noise = torch.from_numpy(np.random.default_rng(7).standard_normal(60))
+    for values in (pattern[:, 0] + noise, pattern[:, 0].double() * 3):
+        plain, raised = (
+            _refit.least_squares(pattern, values + level, [(0,), (1, 2)]) for level in (0.0, 1e4)
+        )
+        assert raised.coefficients.numpy() == pytest.approx(plain.coefficients.numpy(), abs=1e-8)
+        assert raised.errors.numpy() == pytest.approx(plain.errors.numpy(), rel=1e-6)
+    floor = _refit.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
+    assert plain.errors.numpy() == pytest.approx([floor] * 2)
+
+
+def test_the_joint_refit_counts_rows_that_share_draws_once() -> None:
+    """Eight equal rows a group say no more than one, whether asked at once or later."""
+    x = random_patterns(40, 5, seed=9)
+    problem = restarted(parity_sum({(0,): 1.0, (1, 2): 0.7, (3, 4): 0.4}, 5), budget=999, seed=0)
+    once, grouped = _queries.Queries(problem), _queries.Queries(problem)
+    once.ask(x.repeat_interleave(2, dim=0), 40)
+    first = grouped.next_group
+    grouped.ask(x.repeat_interleave(5, dim=0), 40)
+    grouped.ask(x.repeat_interleave(3, dim=0), 40, first=first)
+    expected, found = once.fit([(0,), (1, 2)]), grouped.fit([(0,), (1, 2)])
+    assert found.errors.numpy() == pytest.approx(expected.errors.numpy(), rel=1e-6)
+    assert found.freedom == expected.freedom == 37
+
+
+def test_benjamini_hochberg_step_up_by_hand() -> None:
+    p = np.array([0.001, 0.03, 0.021, 0.9, 0.04])
+    assert _refit.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
+    assert _refit.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
+    assert _refit.discoveries(np.zeros(0), 0.05).tolist() == []
