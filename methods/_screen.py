@@ -19,7 +19,7 @@ from actspec_bench.errors import NotApplicable
 if TYPE_CHECKING:
     from actspec_bench.methods._queries import Queries
 
-SHARE = 0.3
+SHARE = 0.5
 FLIP_SHARE = 0.12
 FLIPS = (2, 64)
 BASES = 32
