@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from actspec_bench.methods._refit import Fit, discoveries, least_squares
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
+from actspec_bench.regression import Fit, discoveries, least_squares
 
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem

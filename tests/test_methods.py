@@ -6,10 +6,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _redundancy, _refit, _tree_search
+from actspec_bench.methods import _redundancy, _tree_search
 from scoring import parity_sum
 
-from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench import NotApplicable, Problem, attribute, regression
 from actspec_bench.errors import UsageError
 from actspec_bench.registry import methods, tasks
 from actspec_bench.specs import Spec
@@ -329,7 +329,7 @@ def test_least_squares_equals_numpy_and_its_intervals_cover() -> None:
     for seed in range(runs):
         noise = np.random.default_rng(seed).standard_normal(400)
         values = design[:, 1:] @ truth + noise * (1 + (pattern[:, 0].numpy() > 0))
-        fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        fit = regression.least_squares(pattern, torch.from_numpy(values), subsets)
         expected = np.linalg.lstsq(design, values, rcond=None)[0][1:]
         assert fit.coefficients.numpy() == pytest.approx(expected, abs=1e-8)
         covered += np.abs(fit.coefficients.numpy() - truth) <= 1.96 * fit.errors.numpy()
@@ -343,7 +343,7 @@ def test_grouped_errors_cover_where_rows_share_their_noise() -> None:
     for seed in range(runs):
         noise = np.random.default_rng(seed).standard_normal(50).repeat(8)
         values = torch.from_numpy(noise) + pattern[:, 0]
-        fit = _refit.least_squares(pattern, values, [(0,)], group)
+        fit = regression.least_squares(pattern, values, [(0,)], group)
         covered += abs(fit.coefficients[0].item() - 1) <= 1.96 * fit.errors[0].item()
     assert abs(covered / runs - 0.95) < 0.04
 
@@ -369,11 +369,13 @@ def test_standard_errors_are_the_sandwich_of_few_groups(rows_a_group: int) -> No
     group = np.arange(rows) // rows_a_group
     subsets = [(0,), (1, 2)]
     design = np.stack([np.ones(rows), *(pattern[:, list(s)].prod(1).numpy() for s in subsets)], 1)
-    fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets, torch.from_numpy(group))
+    fit = regression.least_squares(
+        pattern, torch.from_numpy(values), subsets, torch.from_numpy(group)
+    )
     assert fit.errors.numpy() == pytest.approx(sandwich(design, values, group), rel=1e-9)
     assert fit.freedom == 6
     if rows_a_group == 1:
-        alone = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        alone = regression.least_squares(pattern, torch.from_numpy(values), subsets)
         assert torch.equal(alone.errors, fit.errors)
 
 
@@ -383,11 +385,12 @@ def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
     noise = torch.from_numpy(np.random.default_rng(7).standard_normal(60))
     for values in (pattern[:, 0] + noise, pattern[:, 0].double() * 3):
         plain, raised = (
-            _refit.least_squares(pattern, values + level, [(0,), (1, 2)]) for level in (0.0, 1e4)
+            regression.least_squares(pattern, values + level, [(0,), (1, 2)])
+            for level in (0.0, 1e4)
         )
         assert raised.coefficients.numpy() == pytest.approx(plain.coefficients.numpy(), abs=1e-8)
         assert raised.errors.numpy() == pytest.approx(plain.errors.numpy(), rel=1e-6)
-    floor = _refit.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
+    floor = regression.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
     assert plain.errors.numpy() == pytest.approx([floor] * 2)
 
 
@@ -435,9 +438,9 @@ def test_the_joint_refit_counts_rows_that_share_draws_once() -> None:
 
 def test_benjamini_hochberg_step_up_by_hand() -> None:
     p = np.array([0.001, 0.03, 0.021, 0.9, 0.04])
-    assert _refit.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
-    assert _refit.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
-    assert _refit.discoveries(np.zeros(0), 0.05).tolist() == []
+    assert regression.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
+    assert regression.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
+    assert regression.discoveries(np.zeros(0), 0.05).tolist() == []
 
 
 def test_random_control_draws_each_unit_equally_often() -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from actspec_bench.attribution import Subset
 
+__all__ = ["Fit", "discoveries", "least_squares"]
+
 NUMERICAL_FLOOR = 1e-5
 
 
