@@ -252,6 +252,7 @@ def recoded(
         n=n,
         margin=found.margin(),
         sampler=sampler,
+        uniform=True,
         readout=readout,
         foreground=sampler(FOREGROUND_ROWS, generator),
         baseline=torch.zeros(n),
