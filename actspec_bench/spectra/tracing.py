@@ -14,12 +14,15 @@ from actspec_bench.spectra.energy import Estimate
 from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
+    from numpy import ndarray
 
     from actspec_bench.attribution import Subset
     from actspec_bench.problem import Problem
 
-__all__ = ["JointRow", "Side", "Trace", "trace", "traced"]
+__all__ = ["JointRow", "Side", "Trace", "mean_images", "trace", "traced"]
 
 DRAWS = 16_384
 STRONGEST = 6
@@ -197,6 +200,21 @@ def trace(
     ]
     first, second = sides
     return Trace(subset, coefficient, len(values), of, (first, second), tuple(table))
+
+
+def mean_images(
+    traces: Sequence[Trace],
+    images: Float[Tensor, "rows height width"],
+    pattern: Float[Tensor, "rows n"],
+) -> Float[ndarray, "traces 2 height width"]:
+    """Mean image of the rows with character +1, and of those with -1; NaN where there are none."""
+    means = [
+        images[pattern[:, list(one.units)].prod(1) == side.character].mean(0)
+        for one in traces
+        for side in one.sides
+    ]
+    stacked: Float[ndarray, "traces 2 height width"] = torch.stack(means).numpy()
+    return stacked.reshape(len(traces), 2, *images.shape[1:])
 
 
 def _mean(values: Tensor) -> Estimate | None:
