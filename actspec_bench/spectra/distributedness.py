@@ -60,7 +60,8 @@ class FoundSubset:
         The method's own coefficient or score.
     coefficient
         The method's own with its interval where it tells one, else that of a joint
-        least-squares fit on fresh draws.
+        least-squares fit on fresh draws. Where units depend on each other the two differ: a
+        method that mixes rows fits the mixtures, and everything else here is about D.
     energy
         What the character adds to those of fewer units (and to stronger ones of as many).
     joint

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.attribution import Subset
 
-__all__ = ["Energies", "Estimate", "energies"]
+__all__ = ["Z_95", "Energies", "Estimate", "energies"]
 
 Z_95 = 1.959964
 DEPENDENT = 1e-6

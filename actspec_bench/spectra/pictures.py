@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
-    from actspec_bench.attribution import Subset
     from actspec_bench.problem import Problem
     from actspec_bench.spectra.distributedness import Distributedness, FoundSubset
     from actspec_bench.spectra.energy import Estimate
@@ -75,15 +74,20 @@ def _draw_energy(axis: Any, result: Distributedness) -> None:
             ha="center",
             fontsize=8,
         )
+    if not bars:
+        axis.text(0.5, 0.5, "the function is constant", ha="center", transform=axis.transAxes)
+        axis.set_axis_off()
     axis.set_xticks(range(len(bars)), [name for name, _, _ in bars])
     axis.margins(y=0.1)
     axis.set_xlabel("units in a subset")
     axis.set_ylabel("share of the variance, %")
-    if not bars:
-        axis.text(0.5, 0.5, result.missing["found"], ha="center", wrap=True)
 
 
 def _draw_stems(axis: Any, subsets: Sequence[FoundSubset]) -> None:
+    if not subsets:
+        axis.text(0.5, 0.5, "no subset found", ha="center", transform=axis.transAxes)
+        axis.set_axis_off()
+        return
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_ylabel("coefficient")
     axis.set_xlabel("found subsets, by number of units")
@@ -119,7 +123,12 @@ def _draw_stems(axis: Any, subsets: Sequence[FoundSubset]) -> None:
 
 
 def draw_units(
-    result: Distributedness, problem: Problem, importance: Float[ndarray, " n"], title: str
+    result: Distributedness,
+    problem: Problem,
+    importance: Float[ndarray, " n"],
+    title: str,
+    *,
+    subsets: bool,
 ) -> str:
     """Heat maps of the units: total importance, then the members of the eight first subsets.
 
@@ -130,26 +139,26 @@ def draw_units(
     ----------
     importance
         Of each unit, the sum of |coefficient| over the subsets that hold it.
+    subsets
+        Whether to draw subsets; False for scores of single units, which the total shows.
     """
-    shown = result.subsets[:PANELS]
+    shown = result.subsets[:PANELS] if subsets else ()
     if problem.layout is None and _has_names(problem) and sum(map(len, problem.unit_names)) < WORDS:
         return _draw_strip(shown, problem.unit_names, importance, title)
     grid = grid_of(problem.n, problem.layout)
-    rows = 1 + ceil(max(len(shown) - 1, 0) / PER_ROW) if shown else 1
-    columns = min(PER_ROW, max(len(shown), 1))
+    columns = min(PER_ROW, 1 + len(shown))
+    rows = ceil((1 + len(shown)) / columns)
 
     def draw(figure: Any) -> None:
         figure.suptitle(title, fontsize=10)
-        places = figure.add_gridspec(rows, columns + 1)
-        total = figure.add_subplot(places[0, 0])
-        _heat(figure, total, importance, grid)
-        total.set_title("all subsets: sum of |coefficient|", fontsize=8)
-        panels = [places[r, c] for r in range(rows) for c in range(1, columns + 1)]
-        for place, found in zip(panels, shown, strict=False):
-            _members(figure.add_subplot(place), found, grid, problem.unit_names)
+        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        _heat(figure, axes[0], importance, grid)
+        for axis, found in zip(axes[1:], shown, strict=False):
+            _members(axis, found, grid, problem.unit_names)
+        for axis in axes[1 + len(shown) :]:
+            axis.set_axis_off()
 
-    rows = max(1, ceil(len(shown) / columns))
-    return svg((2.6 * (columns + 1), 2.5 * rows + 0.5), draw)
+    return svg((2.7 * columns, 2.6 * rows + 0.5), draw)
 
 
 def grid_of(n: int, layout: tuple[int, ...] | None) -> tuple[int, int]:
@@ -189,6 +198,7 @@ def _heat(figure: Any, axis: Any, importance: Float[ndarray, " n"], grid: tuple[
     top = float(importance.max()) or 1.0
     mesh = _cells(axis, _on_grid(importance, grid), cmap="viridis", vmin=0, vmax=top)
     figure.colorbar(mesh, ax=axis, shrink=0.7, location="bottom", aspect=30)
+    axis.set_title("sum of |coefficient|\nover all subsets", fontsize=8)
 
 
 def _members(axis: Any, found: FoundSubset, grid: tuple[int, int], names: Sequence[str]) -> None:
@@ -204,7 +214,7 @@ def _short(found: FoundSubset, names: Sequence[str]) -> str:
     units = unit_list(found.units, names)
     if len(units) > 34:
         units = unit_list(found.units, [str(i) for i in range(len(names))])
-    return f"{found.coefficient.value:+.3f}\n{units}"
+    return f"{units}\n{found.coefficient.value:+.3f}"
 
 
 def _draw_strip(
@@ -217,21 +227,21 @@ def _draw_strip(
 
     def draw(figure: Any) -> None:
         figure.suptitle(title, fontsize=10)
-        top, below = figure.subplots(
-            2, 1, sharex=True, height_ratios=[1.2, max(len(shown), 1)], squeeze=True
-        )
+        heights = [1.2, len(shown)] if shown else [1.0]
+        axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        top, last = axes[0], axes[-1]
         mesh = _cells(top, importance[None], cmap="viridis", vmin=0, vmax=importance.max() or 1.0)
         figure.colorbar(mesh, ax=top, location="right", aspect=6, label="sum of\n|coefficient|")
-        members = np.zeros((max(len(shown), 1), len(names)))
-        for row, found in zip(members, shown, strict=False):
-            row[list(found.units)] = 1.0 if found.coefficient.value >= 0 else -1.0
-        _cells(below, members, cmap="RdBu", vmin=-1.4, vmax=1.4)
-        told = [f"{found.coefficient.value:+.3f}" for found in shown]
-        below.set_yticks(np.arange(len(told)) + 0.5, told)
-        below.set_xticks(np.arange(len(names)) + 0.5, names, rotation=40, ha="right")
-        for axis in (top, below):
+        if shown:
+            members = np.zeros((len(shown), len(names)))
+            for row, found in zip(members, shown, strict=True):
+                row[list(found.units)] = 1.0 if found.coefficient.value >= 0 else -1.0
+            _cells(last, members, cmap="RdBu", vmin=-1.4, vmax=1.4)
+            told = [f"{found.coefficient.value:+.3f}" for found in shown]
+            last.set_yticks(np.arange(len(told)) + 0.5, told)
+        last.set_xticks(np.arange(len(names)) + 0.5, names, rotation=40, ha="right")
+        for axis in axes:
             axis.tick_params(length=0)
             axis.set_aspect("auto")
-        top.tick_params(labelbottom=False)
 
     return svg((max(5.5, 0.6 * len(names) + 1.5), 0.32 * len(shown) + 2.2), draw)

@@ -77,7 +77,13 @@ class Report:
         pictures = {"spectrum.svg": draw_spectrum(self.result, self.title)}
         if self.result.subsets:
             importance = self.found.units(self.problem.n)
-            pictures["units.svg"] = draw_units(self.result, self.problem, importance, self.title)
+            pictures["units.svg"] = draw_units(
+                self.result,
+                self.problem,
+                importance,
+                self.title,
+                subsets=self.found.returns == "subsets",
+            )
         if self.traces:
             drawn = draw_traces(self.traces, self.inputs, self.problem, self.title)
             pictures |= {} if drawn is None else {"trace.svg": drawn}
@@ -157,7 +163,7 @@ class Report:
                 unit_list(one.units, names),
                 f"{one.coefficient.value:+.3f}",
                 f"[{one.coefficient.low:+.3f}, {one.coefficient.high:+.3f}]",
-                f"{100 * one.energy:.1f}",
+                f"{100 * one.energy:z.1f}",
                 *(_effect(effect) for effect in (one.joint, one.parts, one.beyond)),
             ]
             for one in self.result.subsets[:ROWS_SHOWN]
@@ -229,7 +235,8 @@ class Report:
 
 
 def _percent(share: Estimate) -> list[str]:
-    return [f"{100 * share.value:.1f}", f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"]
+    value, low, high = (f"{100 * one:z.1f}" for one in (share.value, share.low, share.high))
+    return [value, f"[{low}, {high}]"]
 
 
 def _effect(effect: Estimate | None) -> str:

@@ -25,6 +25,9 @@ __all__ = ["draw_traces", "joint_lines"]
 
 TABLE_ROWS = 8
 EXAMPLES = 6
+FADED = 0.6
+WIDTHS = (1.4, 1.15, 1.15, *[1.0] * EXAMPLES, 3.6)
+COLUMNS = (0.02, 0.32, 0.48)
 
 
 def draw_traces(
@@ -44,14 +47,18 @@ def draw_traces(
 
 
 def joint_lines(trace: Trace, most: int) -> list[list[str]]:
-    """Joint table as cells of text: states, share of rows, mean value with its interval."""
+    """Joint table as cells of text: states, share of rows, mean value with its interval.
+
+    The ``most`` frequent patterns, those first whose first units are on.
+    """
+    shown = sorted(trace.table[:most], key=lambda row: row.states, reverse=True)
     return [
         [
             " ".join("+" if state > 0 else "-" for state in row.states),
             f"{100 * row.share:.1f}%",
             _told(row.mean),
         ]
-        for row in trace.table[:most]
+        for row in shown
     ]
 
 
@@ -73,22 +80,35 @@ def _examples(
         blocks = figure.subfigures(len(traces), 1, squeeze=False)[:, 0]
         for block, trace, sides in zip(blocks, traces, means, strict=True):
             block.suptitle(_heading(trace, names), fontsize=9, x=0.02, ha="left")
-            places = block.add_gridspec(
-                2, EXAMPLES + 3, width_ratios=[1.5, 1.15, *[1] * EXAMPLES, 4.2]
-            )
+            places = block.add_gridspec(2, EXAMPLES + 4, width_ratios=WIDTHS)
             for row, (side, mean) in enumerate(zip(trace.sides, sides, strict=True)):
                 _label(block.add_subplot(places[row, 0]), side)
                 shown = [mean, *images[list(side.strongest[:EXAMPLES])]] if side.rows else []
                 for column, image in enumerate(shown):
                     told = ("mean", "strongest")[column] if row == 0 and column < 2 else ""
-                    _show(block.add_subplot(places[row, 1 + column]), image, told)
+                    place = places[row, 1 if column == 0 else 2 + column]
+                    _show(block.add_subplot(place), image, told)
+            _difference(block.add_subplot(places[:, 2]), sides[0] - sides[1])
             _table(block.add_subplot(places[:, -1]), trace)
 
-    return svg((11.5, 2.75 * len(traces) + 0.4), draw)
+    return svg((12.0, 2.75 * len(traces) + 0.4), draw)
 
 
-def _show(axis: Any, image: Float[ndarray, "height width"], title: str) -> None:
-    axis.imshow(image, cmap="Greys", vmin=0, interpolation="nearest")
+def _difference(axis: Any, image: Float[ndarray, "height width"]) -> None:
+    """Mean image of character +1 less that of -1: blue where +1 has more ink."""
+    axis.set_axis_off()
+    if not np.isfinite(image).all():
+        return
+    most = float(np.abs(image).max()) or 1.0
+    axis.imshow(image, cmap="RdBu", vmin=-most, vmax=most, interpolation="nearest")
+    axis.set_title("difference", fontsize=8, pad=2)
+
+
+def _show(
+    axis: Any, image: Float[ndarray, "height width"], title: str, *, ink: float = 1.0
+) -> None:
+    most = (float(image.max()) or 1.0) / ink
+    axis.imshow(image, cmap="Greys", vmin=0, vmax=most, interpolation="nearest")
     axis.set_title(title, fontsize=8, pad=2)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -104,24 +124,25 @@ def _label(axis: Any, side: Side) -> None:
 
 
 def _heading(trace: Trace, names: Sequence[str]) -> str:
-    return f"units {unit_list(trace.units, names)}: coefficient {trace.coefficient:+.3f}"
+    numbered = list(names) == [str(i) for i in range(len(names))]
+    noun = "" if not numbered else "unit " if len(trace.units) == 1 else "units "
+    return f"{noun}{unit_list(trace.units, names)}: coefficient {trace.coefficient:+.3f}"
 
 
 def _table(axis: Any, trace: Trace) -> None:
     """Joint table as text; the most frequent patterns where there are many."""
     axis.set_axis_off()
     lines = joint_lines(trace, TABLE_ROWS)
-    header = ["states", f"share of {trace.of}", "mean value"]
-    columns = (0.02, 0.36, 0.6)
+    header = ["states", "share", "mean value [95%]"]
     for place, words in enumerate([header, *lines]):
-        for x, word in zip(columns, words, strict=True):
+        for x, word in zip(COLUMNS, words, strict=True):
             axis.text(
                 x,
                 0.94 - 0.1 * place,
                 word,
                 fontsize=8,
                 va="top",
-                family="monospace" if place and x == columns[0] else None,
+                family="monospace" if place and x == COLUMNS[0] else None,
                 fontweight="bold" if place == 0 else None,
                 transform=axis.transAxes,
             )
@@ -138,7 +159,7 @@ def _masked(traces: Sequence[Trace], inputs: MaskedImage, names: Sequence[str], 
         places = figure.add_gridspec(len(traces), 2, width_ratios=[1, 2])
         for row, trace in enumerate(traces):
             axis = figure.add_subplot(places[row, 0])
-            _show(axis, image, "")
+            _show(axis, image, "", ink=FADED)
             marked = np.isin(unit_of_pixel, trace.units)
             tint = COLOURS[0] if trace.coefficient >= 0 else COLOURS[1]
             axis.imshow(_veil(marked, tint), interpolation="nearest")
@@ -154,5 +175,5 @@ def _veil(marked: Any, colour: str) -> Any:
     from matplotlib.colors import to_rgb
 
     layer = np.zeros((*marked.shape, 4))
-    layer[marked] = (*to_rgb(colour), 0.35)
+    layer[marked] = (*to_rgb(colour), 0.5)
     return layer

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from actspec_bench.inputs import DataInputs
 from actspec_bench.seeds import seed_from
-from actspec_bench.spectra.energy import Estimate
+from actspec_bench.spectra.energy import Z_95, Estimate
 from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Side:
     rows, share
         How many they are, and of all rows which share.
     mean
-        Mean value of the function over them; None if there are fewer than two.
+        Mean value of the function over them; None if they are too few.
     strongest
         Numbers of the rows that drive it most (see `trace`), strongest first.
     """
@@ -56,7 +56,7 @@ class Side:
 class JointRow:
     """One joint pattern of a subset's units: its share of the rows and the mean value there.
 
-    ``mean`` is None where there are fewer than two rows.
+    ``mean`` is None where there is a single margin.
     """
 
     states: tuple[int, ...]
@@ -135,6 +135,7 @@ def traced(
             distance,
             margins,
             values,
+            decision=view.readout == "decision",
             of="inputs" if from_data else "draws",
             strongest=strongest if from_data else 0,
         )
@@ -150,6 +151,7 @@ def trace(
     margins: Float[Tensor, " rows"],
     values: Float[Tensor, " rows"],
     *,
+    decision: bool,
     of: str,
     strongest: int,
 ) -> Trace:
@@ -167,6 +169,8 @@ def trace(
         State of each unit, and how far it is from its threshold, in standard deviations.
     margins, values
         The function before and after any sign is taken.
+    decision
+        Whether values are signs.
     of, strongest
         What the rows are, and how many to name on each side.
     """
@@ -185,7 +189,7 @@ def trace(
                 sign,
                 len(rows),
                 len(rows) / len(values),
-                _mean(values[rows]),
+                _mean(values[rows], decision=decision),
                 tuple(rows[order[:strongest]].tolist()),
             )
         )
@@ -194,7 +198,7 @@ def trace(
         JointRow(
             tuple(int(state) for state in states[i].tolist()),
             int(counts[i]) / len(values),
-            _mean(values[cell == i]),
+            _mean(values[cell == i], decision=decision),
         )
         for i in counts.argsort(descending=True, stable=True).tolist()
     ]
@@ -217,7 +221,14 @@ def mean_images(
     return stacked.reshape(len(traces), 2, *images.shape[1:])
 
 
-def _mean(values: Tensor) -> Estimate | None:
-    if len(values) < 2:
+def _mean(values: Tensor, *, decision: bool) -> Estimate | None:
+    """Mean with its interval: of decisions, which are +1 or -1, Wilson's (1927, JASA 22:209)."""
+    draws, mean = len(values), float(values.mean()) if len(values) else 0.0
+    if decision and draws:
+        share, z2 = (mean + 1) / 2, Z_95**2 / draws
+        middle = (share + z2 / 2) / (1 + z2)
+        half = (z2 * share * (1 - share) + z2**2 / 4) ** 0.5 / (1 + z2)
+        return Estimate(mean, 2 * (middle - half) - 1, 2 * (middle + half) - 1)
+    if draws < 2:
         return None
-    return Estimate.normal(float(values.mean()), float(values.std() / len(values) ** 0.5))
+    return Estimate.normal(mean, float(values.std() / draws**0.5))
