@@ -140,7 +140,7 @@ def _guarded(who: str, work: Any) -> Any:
         raise UsageError(f"{who} does not serve here: {reason}") from None
     except BudgetExceeded as reason:
         raise UsageError(f"{who} went over the budget: {reason}; give a larger --budget") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         click.echo(f"error: {who} failed: {type(error).__name__}: {error}", err=True)
         sys.exit(EXIT_FAILED)
 

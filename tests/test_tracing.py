@@ -10,6 +10,7 @@ import torch
 from scoring import parity_sum, rng
 
 from actspec_bench import Problem
+from actspec_bench.data import present
 from actspec_bench.inputs import DataInputs, MaskedImage
 from actspec_bench.registry import tasks
 from actspec_bench.spectra.tracing import mean_images, traced
@@ -136,6 +137,34 @@ def test_recoded_digits_carry_their_own_states() -> None:
     for code in codes:
         parity = pattern[:, list(code)].prod(1)
         assert (own == parity[:, None]).all(0).any()
+
+
+@pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")
+def test_sentences_come_with_the_units_that_they_give() -> None:
+    from actspec_bench.tasks import _sst2
+
+    instance = tasks["sst2-pooler"].function(3)
+    inputs = instance.inputs()
+    network = _sst2.network()
+    places = [0, 7, 2047]
+    texts = [inputs.originals[place] for place in places]
+    encoded = _sst2.encoded(network.model, _sst2.numbers(texts, network.places))
+    assert torch.allclose(encoded.relu(), inputs.activations[places], atol=1e-4)
+    assert {tuple(row) for row in instance.problem.sample(50).tolist()} <= {
+        tuple(row) for row in inputs.activations.tolist()
+    }
+
+
+@pytest.mark.skipif(not present("mnist"), reason="MNIST is not on this machine")
+def test_images_of_two_digits_alone_are_behind_a_problem_of_two_digits() -> None:
+    from actspec_bench.tasks import _mnist_networks
+
+    inputs = tasks["mnist-hidden"].function(0, target=7, against=1).inputs()
+    labels = _mnist_networks.images()["train_y"]
+    assert len(inputs.originals) == int(((labels == 7) | (labels == 1)).sum())
+    model, _ = _mnist_networks.trained_network("perceptron", 0)
+    flat = torch.as_tensor(inputs.originals[:20]).reshape(20, -1)
+    assert torch.allclose(model[1](model[0](flat)), inputs.activations[:20], atol=1e-5)
 
 
 def test_a_masked_digit_is_the_image_that_the_network_sees_whole() -> None:

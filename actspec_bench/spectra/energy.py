@@ -93,7 +93,8 @@ def energies(
 
     .. math:: IF_{s_k} = [2 g_k r - s_k (2 g r + r^2 - \sigma^2)] / V
 
-    and where D is not known, :math:`g_k^2 + 2 g_k \sum_{l>k} g_l - E_k` is added to
+    (and the variance of the squares' own noise is added, all there is at zero). Where D is not
+    known, :math:`g_k^2 + 2 g_k \sum_{l>k} g_l - E_k` is added to
     :math:`2 g_k r` for what the draws themselves happen to be.
 
     Parameters

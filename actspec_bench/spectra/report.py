@@ -140,7 +140,7 @@ class Report:
         about = f"variance of the {self.problem.readout}: {result.variance:.4g}, over "
         told[0] += f"\n{about}{result.draws:,} fresh draws"
         if not self.problem.uniform:
-            told[0] += "; units depend on each other: an order has what it adds to those below"
+            told[0] += "; units may depend on each other: an order has what it adds to those below"
         if result.units_90 is None or result.found is None:
             return [*told, f"units for 90% of the energy found: none, {missing['units_90']}"]
         least = result.units_90
