@@ -112,7 +112,7 @@ def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> 
     def doing(what: str) -> AbstractContextManager[Any]:
         return console.status(f"{cell.task.label}, instance {seed}: {what}")
 
-    with doing("making the instance, training its network if it is not cached"):
+    with doing("making the instance"):
         instance: Instance = _guarded("the task", lambda: built(cell))
     problem: Problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
     with doing(f"{cell.method.label} with {cell.budget:,} rows"):

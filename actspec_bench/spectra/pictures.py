@@ -26,7 +26,7 @@ STEMS = 48
 LONGEST = 6
 WORDS = 90
 DEFAULT = "#999999"
-NOWHERE = "#eeeeee"
+NOWHERE = "#ffffff"
 
 
 def unit_list(units: Sequence[int], names: Sequence[str]) -> str:
@@ -44,7 +44,6 @@ def draw_spectrum(result: Distributedness, title: str) -> str:
     """
 
     def draw(figure: Any) -> None:
-        figure.suptitle(title, fontsize=10)
         energy, stems = figure.subplots(1, 2, width_ratios=[1, 1.6])
         _draw_energy(energy, result)
         _draw_stems(stems, result.subsets[:STEMS])
@@ -53,7 +52,7 @@ def draw_spectrum(result: Distributedness, title: str) -> str:
             axis.grid(visible=True, axis="y", alpha=0.25)
             axis.set_axisbelow(True)
 
-    return svg((8.2, 3.4), draw)
+    return svg((8.2, 3.4), draw, title)
 
 
 def _draw_energy(axis: Any, result: Distributedness) -> None:
@@ -150,7 +149,6 @@ def draw_units(
     rows = ceil((1 + len(shown)) / columns)
 
     def draw(figure: Any) -> None:
-        figure.suptitle(title, fontsize=10)
         axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
         _heat(figure, axes[0], importance, grid)
         for axis, found in zip(axes[1:], shown, strict=False):
@@ -158,7 +156,7 @@ def draw_units(
         for axis in axes[1 + len(shown) :]:
             axis.set_axis_off()
 
-    return svg((2.7 * columns, 2.6 * rows + 0.5), draw)
+    return svg((2.7 * columns, 2.6 * rows + 0.5), draw, title)
 
 
 def grid_of(n: int, layout: tuple[int, ...] | None) -> tuple[int, int]:
@@ -226,7 +224,6 @@ def _draw_strip(
     """One row for the total importance and one a subset, one column a named part."""
 
     def draw(figure: Any) -> None:
-        figure.suptitle(title, fontsize=10)
         heights = [1.2, len(shown)] if shown else [1.0]
         axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         top, last = axes[0], axes[-1]
@@ -244,4 +241,4 @@ def _draw_strip(
             axis.tick_params(length=0)
             axis.set_aspect("auto")
 
-    return svg((max(5.5, 0.6 * len(names) + 1.5), 0.32 * len(shown) + 2.2), draw)
+    return svg((max(5.5, 0.6 * len(names) + 1.5), 0.32 * len(shown) + 2.2), draw, title)

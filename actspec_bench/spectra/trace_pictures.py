@@ -76,7 +76,6 @@ def _examples(
     title: str,
 ) -> str:
     def draw(figure: Any) -> None:
-        figure.suptitle(title, fontsize=10)
         blocks = figure.subfigures(len(traces), 1, squeeze=False)[:, 0]
         for block, trace, sides in zip(blocks, traces, means, strict=True):
             block.suptitle(_heading(trace, names), fontsize=9, x=0.02, ha="left")
@@ -91,7 +90,7 @@ def _examples(
             _difference(block.add_subplot(places[:, 2]), sides[0] - sides[1])
             _table(block.add_subplot(places[:, -1]), trace)
 
-    return svg((12.0, 2.75 * len(traces) + 0.4), draw)
+    return svg((12.0, 2.75 * len(traces) + 0.4), draw, title)
 
 
 def _difference(axis: Any, image: Float[ndarray, "height width"]) -> None:
@@ -155,7 +154,6 @@ def _masked(traces: Sequence[Trace], inputs: MaskedImage, names: Sequence[str], 
     image, unit_of_pixel = inputs.image.numpy(), inputs.unit_of_pixel.numpy()
 
     def draw(figure: Any) -> None:
-        figure.suptitle(title, fontsize=10)
         places = figure.add_gridspec(len(traces), 2, width_ratios=[1, 2])
         for row, trace in enumerate(traces):
             axis = figure.add_subplot(places[row, 0])
@@ -167,7 +165,7 @@ def _masked(traces: Sequence[Trace], inputs: MaskedImage, names: Sequence[str], 
             _table(table, trace)
             table.set_title(_heading(trace, names), fontsize=9, loc="left")
 
-    return svg((8.0, 2.5 * len(traces) + 0.4), draw)
+    return svg((8.0, 2.5 * len(traces) + 0.4), draw, title)
 
 
 def _veil(marked: Any, colour: str) -> Any:
