@@ -140,8 +140,8 @@ def distributedness(
     problem
         The problem it is about.
     draws
-        Rows to evaluate. Of a problem that answers at given rows alone no more are drawn than
-        were given. Only a quarter as many subsets as draws are looked at.
+        Rows to evaluate; of given rows alone, no more than were given. Only a quarter as many
+        subsets as draws are looked at.
     seed
         Of the draws.
 
@@ -232,8 +232,7 @@ def _subsets(
             continue
         cell = cells_of(pattern[:, list(subset)])
         shares, errors = joint_effects(cell, centred, held[subset])
-        effects = map(Estimate.normal, shares.tolist(), errors.tolist())
-        whole, parts, beyond = effects
+        whole, parts, beyond = map(Estimate.normal, shares.tolist(), errors.tolist())
         if len(subset) == 1:
             why = "a single unit has no parts"
             found.append(FoundSubset(*one, joint=whole, missing_because=why))
