@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actspec_bench.registry import method as method
     from actspec_bench.registry import metric as metric
     from actspec_bench.registry import task as task
+    from actspec_bench.spectra.distributedness import Distributedness as Distributedness
+    from actspec_bench.spectra.distributedness import distributedness as distributedness
     from actspec_bench.truth import Truth as Truth
 
 __version__ = "0.1.0"
@@ -30,6 +32,7 @@ if not (_here / "methods").is_dir() and (_here.parent / "methods").is_dir():
 _HOMES = {
     "Attribution": "attribution",
     "BudgetExceeded": "errors",
+    "Distributedness": "spectra.distributedness",
     "Instance": "instance",
     "Missing": "errors",
     "NotApplicable": "errors",
@@ -37,6 +40,7 @@ _HOMES = {
     "Truth": "truth",
     "Undefined": "errors",
     "attribute": "api",
+    "distributedness": "spectra.distributedness",
     "method": "registry",
     "metric": "registry",
     "task": "registry",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actspec_bench.records import Cell
     from actspec_bench.truth import Truth
 
-__all__ = ["PHASES", "execute"]
+__all__ = ["PHASES", "attributed", "built", "execute"]
 
 PHASES = ("build", "attribute", "score")
 STORED_SUBSETS = 64
@@ -100,19 +100,16 @@ def _run(
 ) -> None:
     entry = methods[cell.method.name]
     with phases("build"):
-        _seed_everything(cell.instance_seed)
-        instance = _built(cell)
+        instance = built(cell)
         fields["device"] = described(instance.problem.device)
         tell({"device": fields["device"]})
         truth = instance.truth
-        if entry.card.sees_truth and truth is None:
-            raise NotApplicable("the task has no known truth")
         facts = _json(instance.facts, "the instance's facts")
         fields.update(facts=facts, notes=[sentence(note) for note in instance.problem.notes])
     problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
     probe = _Probe(problem, cell.instance_seed)
     with phases("attribute"):
-        attribution, costs = _attributed(cell, entry, problem, truth)
+        attribution, costs = attributed(cell, entry, problem, truth)
     probe.check()
     fields.update(_stored(attribution))
     with phases("score"):
@@ -122,7 +119,15 @@ def _run(
         _score(outcome, fields)
 
 
-def _built(cell: Cell) -> Instance:
+def built(cell: Cell) -> Instance:
+    """Make the instance of a cell's task.
+
+    Raises
+    ------
+    TypeError
+        The task returned something else.
+    """
+    _seed_everything(cell.instance_seed)
     made = tasks[cell.task.name].function(cell.instance_seed, **cell.task.parameters)
     if isinstance(made, Problem):
         made = Instance(made)
@@ -133,9 +138,18 @@ def _built(cell: Cell) -> Instance:
     return made
 
 
-def _attributed(
+def attributed(
     cell: Cell, entry: Entry[MethodCard], problem: Problem, truth: Truth | None
 ) -> tuple[Attribution, Costs]:
+    """Run a cell's method on a problem that has its budget and seed.
+
+    Raises
+    ------
+    NotApplicable
+        The method cannot serve the problem, or is a control that needs a truth there is not.
+    """
+    if entry.card.sees_truth and truth is None:
+        raise NotApplicable("the task has no known truth")
     extra = {"truth": truth} if entry.card.sees_truth else {}
     for module in entry.card.imports:
         importlib.import_module(module)

@@ -13,9 +13,18 @@ import click
 
 from actspec_bench import __version__
 from actspec_bench.cli_data import data_command, data_dir_option
-from actspec_bench.cli_output import json_option, plain_text, print_table, type_text
-from actspec_bench.devices import DEVICES, resolve
+from actspec_bench.cli_output import (
+    device_option,
+    json_option,
+    plain_text,
+    plugin_option,
+    print_table,
+    type_text,
+)
+from actspec_bench.cli_spectrum import spectrum_command
+from actspec_bench.devices import resolve
 from actspec_bench.errors import DataError, UsageError, nearest
+from actspec_bench.plugins import load_all
 
 if TYPE_CHECKING:
     from actspec_bench.plan import Suite
@@ -26,13 +35,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 KINDS = ("tasks", "methods", "metrics", "suites")
-plugin_option = click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE",
-    help="Load tasks, methods, metrics of FILE.",
-)
 
 
 class _Commands(click.Group):
@@ -106,13 +108,7 @@ def cli() -> None:
     show_default=True,
     help="MiB a cell's process may hold.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(DEVICES),
-    default="auto",
-    show_default=True,
-    help="Where tasks' networks run; auto is a CUDA device if there is one.",
-)
+@device_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -152,7 +148,7 @@ def run(
 
     if device != "auto":
         resolve(device)
-    _load(plugins)
+    load_all(plugins)
     with using_data_dir(data_folder):
         suite = choose_suite(suite_name, task_texts, method_texts, budgets, seeds)
         _tell_left_out(suite)
@@ -237,7 +233,7 @@ def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
     """List tasks, methods, metrics and suites."""
     if kind is not None and kind not in KINDS:
         raise UsageError(f"there is nothing called {kind!r} to list; {nearest(kind, list(KINDS))}")
-    _load(plugins)
+    load_all(plugins)
     cards = {name: _cards(name) for name in KINDS if kind in (None, name)}
     if as_json:
         click.echo(json.dumps(cards, indent=1))
@@ -258,7 +254,7 @@ def show(name: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show the card of a task, method, metric or suite."""
     from actspec_bench.registry import methods, metrics, tasks
 
-    _load(plugins)
+    load_all(plugins)
     for registry in (tasks, methods, metrics):
         if name in registry:
             _show_entry(registry[name], as_json=as_json)
@@ -337,19 +333,8 @@ def _cards(kind: str) -> list[dict[str, Any]]:
     return [entry.card.model_dump() for entry in getattr(registry, kind)]
 
 
-def _load(plugins: tuple[str, ...]) -> None:
-    """Load plug-ins, after the built-in entries so that a collision is the plug-in's fault."""
-    from actspec_bench.plugins import load_entry_points, load_file
-    from actspec_bench.registry import methods, metrics, tasks
-
-    for registry in (tasks, methods, metrics):
-        registry.discover()
-    load_entry_points()
-    for plugin in plugins:
-        load_file(plugin)
-
-
 cli.add_command(data_command)
+cli.add_command(spectrum_command)
 
 
 def _cores() -> int:

@@ -8,8 +8,31 @@ from typing import Any
 
 import click
 
-__all__ = ["json_option", "plain_text", "print_table", "type_text"]
+from actspec_bench.devices import DEVICES
 
+__all__ = [
+    "device_option",
+    "json_option",
+    "plain_text",
+    "plugin_option",
+    "print_table",
+    "type_text",
+]
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    help="Load tasks, methods, metrics of FILE.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where tasks' networks run; auto is a CUDA device if there is one.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actspec_bench.inputs import DataInputs, MaskedImage
     from actspec_bench.problem import Problem
     from actspec_bench.truth import Truth
 
@@ -24,11 +26,15 @@ class Instance:
         What they must not see; None if the task has none.
     facts
         Figures about the instance for its records, such as a network's test accuracy.
+    inputs
+        Makes, when it is asked, what the rows of the problem came from, to trace subsets back
+        to; None where they came from nothing. Methods do not see it.
     """
 
     problem: Problem
     truth: Truth | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    inputs: Callable[[], DataInputs | MaskedImage] | None = None
 
     def __post_init__(self) -> None:
         if self.truth is not None and self.truth.n != self.problem.n:

@@ -7,7 +7,7 @@ import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,11 +15,23 @@ from pathlib import Path
 from actspec_bench.errors import UsageError
 from actspec_bench.registry import methods, metrics, tasks
 
-__all__ = ["ENTRY_POINT_GROUPS", "load_entry_points", "load_file"]
+__all__ = ["ENTRY_POINT_GROUPS", "load_all", "load_entry_points", "load_file"]
 
 ENTRY_POINT_GROUPS = ("actspec_bench.methods", "actspec_bench.tasks", "actspec_bench.metrics")
 KINDS = (tasks, methods, metrics)
 _loaded: set[Path] = set()
+
+
+def load_all(files: Sequence[str | Path]) -> None:
+    """Load the built-in entries, those of installed packages, and the plug-in ``files``.
+
+    In this order, so that a name taken twice is the plug-in's fault.
+    """
+    for registry in KINDS:
+        registry.discover()
+    load_entry_points()
+    for file in files:
+        load_file(file)
 
 
 def load_file(path: str | Path) -> None:

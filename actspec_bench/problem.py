@@ -59,6 +59,9 @@ class Source:
         derivative is then as noisy as a central difference of two such values.
     any_pattern
         Whether the function answers at any x, not only at rows of its sample.
+    uniform
+        Whether the units' states are independent fair coins under D, so that characters are
+        orthonormal.
     notes
         Sentences a reader of the results must know, such as a fixed carrier input.
     device, batch_rows
@@ -76,6 +79,7 @@ class Source:
     heldout: Sampler | None = None
     noise: float = 0.0
     any_pattern: bool = True
+    uniform: bool = False
     unit_names: Sequence[str] = ()
     layout: tuple[int, ...] | None = None
     notes: Sequence[str] = ()
@@ -144,6 +148,11 @@ class Problem:
     def any_pattern(self) -> bool:
         """Whether the function answers at any x, not only at rows of its sample."""
         return self._source.any_pattern
+
+    @property
+    def uniform(self) -> bool:
+        """Whether D's patterns are known to be uniform on {-1, +1}^n: characters orthonormal."""
+        return self._source.uniform
 
     @property
     def unit_names(self) -> tuple[str, ...]:

@@ -77,12 +77,14 @@ def binary(
     deviation of what is added to every metered evaluation. ``function`` gets its rows on
     ``device``.
     """
+    uniform = sampler is None
     sampler = sampler or uniform_patterns(n)
     return Source(
         kind="binary",
         n=n,
         margin=function,
         sampler=sampler,
+        uniform=uniform,
         readout=readout,
         foreground=sampler(FOREGROUND_ROWS, torch.Generator().manual_seed(seed)),
         baseline=torch.zeros(n) if mean is None else mean,
@@ -151,6 +153,7 @@ def masked(
         n=n,
         margin=function,
         sampler=uniform_patterns(n),
+        uniform=True,
         readout=readout,
         foreground=torch.ones(1, n),
         baseline=-torch.ones(n),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from actspec_bench.methods._refit import Fit, discoveries, independent, least_squares
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
+from actspec_bench.regression import Fit, discoveries, least_squares, linearly_independent
 
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem
@@ -63,7 +63,7 @@ def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
         return []
     values = queries.ask(fresh, len(fresh))
     pattern = queries.problem.pattern(fresh)
-    candidates = independent(pattern, candidates[: len(fresh) // ROWS_PER_CANDIDATE])
+    candidates = linearly_independent(pattern, candidates[: len(fresh) // ROWS_PER_CANDIDATE])
     if not candidates:
         return []
     fit = least_squares(pattern, values, candidates)

@@ -22,11 +22,11 @@ from actspec_bench.methods._redundancy import (
     predictability,
     varying_units,
 )
-from actspec_bench.methods._refit import least_squares
 from actspec_bench.methods._screen import screen
 from torch import Tensor
 
 from actspec_bench.attribution import Attribution, Subset
+from actspec_bench.regression import least_squares
 from actspec_bench.spectrum import (
     all_patterns,
     characters,
@@ -106,7 +106,7 @@ def search(
         units = screened.units
         if screened.influence:
             units = distinct_units(draws, units, gamma)
-        rows = problem.remaining - int(TEST_SHARE * problem.budget)
+        rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
         affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
         info["units_beyond_budget"] = max(len(units) - affordable, 0)
         units = units[:affordable]

@@ -80,11 +80,17 @@ def trained_network(seed: int) -> tuple[nn.Sequential, float]:
     return model, float((model(test_x).argmax(1) == test_y).float().mean())
 
 
+def _images() -> Tensor:
+    """Training digits as images, shape (rows, 8, 8)."""
+    return _data()[0].reshape(-1, PATCHES.side, PATCHES.side)
+
+
 def bottleneck(seed: int) -> tuple[Bottleneck, float]:
     """First hidden layer over the training digits, and the network's test accuracy."""
     model, accuracy = trained_network(seed)
     train_x, _, test_x, _ = _data()
-    return Bottleneck(model[0](train_x), model[0](test_x), model[1], model[2:]), accuracy
+    before, heldout = model[0](train_x), model[0](test_x)
+    return Bottleneck(before, heldout, model[1], model[2:], _images), accuracy
 
 
 def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
@@ -92,7 +98,8 @@ def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
     layer, accuracy = bottleneck(seed)
     target = seed % WIDTHS[-1] if target is None else target
     problem = hidden_units(layer, readout=readout, target=target)
-    return Instance(problem, None, {"test_accuracy": accuracy, "target": target})
+    facts = {"test_accuracy": accuracy, "target": target}
+    return Instance(problem, None, facts, layer.inputs)
 
 
 def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
+from actspec_bench.inputs import DataInputs, Originals
 from actspec_bench.problem import Problem
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import FOREGROUND_ROWS, interchange
@@ -32,12 +34,22 @@ class Bottleneck:
         The nonlinearity, unit by unit.
     read
         Activations -> logits (rows, classes): all of the network that follows.
+    originals
+        Makes the images or texts that the rows of ``before`` came from, if they did.
     """
 
     before: Float[Tensor, "rows units"]
     heldout: Float[Tensor, "heldout units"]
     activate: nn.Module
     read: nn.Module
+    originals: Callable[[], Originals] | None = None
+
+    def inputs(self) -> DataInputs:
+        """Return the activations of the data that methods see, with what they came from."""
+        if self.originals is None:
+            raise ValueError("the rows of this layer came from no images or texts")
+        with torch.no_grad():
+            return DataInputs(self.activate(self.before), self.originals())
 
 
 def hidden_units(

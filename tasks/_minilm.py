@@ -94,6 +94,12 @@ def fit(x: Float[Tensor, "rows width"], y: Tensor) -> nn.Sequential:
     return nn.Sequential(first, nn.ReLU(), last)
 
 
+def chosen_sentences(texts: Sequence[str]) -> list[int]:
+    """Places of the 4,096 whole sentences that the head is trained on."""
+    drawn: list[int] = np.random.default_rng(SEED).permutation(whole_sentences(texts)).tolist()
+    return drawn[:SENTENCES]
+
+
 def train() -> dict[str, Tensor]:
     """Train the head on 4,096 whole sentences; return its weights with all that needs the data.
 
@@ -102,7 +108,7 @@ def train() -> dict[str, Tensor]:
     the mean outputs of the encoder's heads over all word pieces of the former.
     """
     texts, labels = read_sst2("train")
-    places = np.random.default_rng(SEED).permutation(whole_sentences(texts))[:SENTENCES]
+    places = chosen_sentences(texts)
     x, mean_heads = encoder().embed_all([texts[place] for place in places])
     model = fit(x, torch.from_numpy(labels[places]))
     dev, _ = encoder().embed_all(read_sst2("dev")[0])
@@ -214,10 +220,17 @@ def pooler(seed: int, *, readout: Readout, target: int | None) -> Instance:
     """Build a minilm-pooler instance; the encoder itself is not needed once the head is cached."""
     network = sentiment()
     order = torch.randperm(SENTENCES, generator=torch.Generator().manual_seed(seed))
-    layer = Bottleneck(network.sentences[order[:ROWS]], network.dev, nn.ReLU(), network.head[2])
+    drawn = order[:ROWS]
+
+    def sentences() -> list[str]:
+        texts = read_sst2("train")[0]
+        places = chosen_sentences(texts)
+        return [texts[places[row]] for row in drawn.tolist()]
+
+    layer = Bottleneck(network.sentences[drawn], network.dev, nn.ReLU(), network.head[2], sentences)
     target = seed % 2 if target is None else target
     problem = hidden_units(layer, readout=readout, target=target)
-    return Instance(problem, None, {**_facts(), "target": target})
+    return Instance(problem, None, {**_facts(), "target": target}, layer.inputs)
 
 
 def heads(seed: int, *, readout: Readout) -> Instance:
@@ -226,7 +239,7 @@ def heads(seed: int, *, readout: Readout) -> Instance:
     names = tuple(f"layer {i}, head {j}" for i in range(layers) for j in range(each))
     found = _found("minilm-heads", Sentiment.by_heads, lambda _: names, drawn_margins, seed)
     facts = {**found.facts, "decision_changes": float((found.margins < 0).float().mean())}
-    return Instance(found.problem(readout), None, facts)
+    return Instance(found.problem(readout, layout=(layers, each)), None, facts)
 
 
 def tokens(seed: int, *, readout: Readout, subsets: int) -> Instance:
@@ -245,7 +258,7 @@ class _Found:
     margins: Tensor
     facts: dict[str, Any]
 
-    def problem(self, readout: Readout) -> Problem:
+    def problem(self, readout: Readout, layout: tuple[int, int] | None = None) -> Problem:
         """Masked problem of the margin of the sentence's label."""
 
         def run(rows: int) -> Tensor:
@@ -256,6 +269,7 @@ class _Found:
             len(self.names),
             readout=readout,
             unit_names=self.names,
+            layout=layout,
             device=chosen(),
             batch_rows=rows_per_batch(run, chosen()),
         )

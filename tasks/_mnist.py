@@ -28,8 +28,13 @@ def bottleneck(seed: int) -> tuple[Bottleneck, float]:
     """Hidden layer of the perceptron over the training digits, and its test accuracy."""
     model, accuracy = trained_network("perceptron", seed)
     data = images()
-    layer = Bottleneck(model[0](data["train_x"]), model[0](data["test_x"]), model[1], model[3])
-    return layer, accuracy
+    before, heldout = model[0](data["train_x"]), model[0](data["test_x"])
+    return Bottleneck(before, heldout, model[1], model[3], _train_images), accuracy
+
+
+def _train_images() -> Tensor:
+    """Training images, shape (60000, 14, 14)."""
+    return images()["train_x"].reshape(-1, SIDE, SIDE)
 
 
 def hidden(seed: int, *, readout: Readout, target: int | None, against: int | None) -> Instance:
@@ -42,7 +47,7 @@ def pixels(seed: int, *, readout: Readout, target: int | None, against: int | No
     """Build a mnist-pixels instance: the input is a layer too, whose units pass unchanged."""
     model, accuracy = trained_network("perceptron", seed)
     data = images()
-    layer = Bottleneck(data["train_x"], data["test_x"], nn.Identity(), model)
+    layer = Bottleneck(data["train_x"], data["test_x"], nn.Identity(), model, _train_images)
     return _of_class(
         layer, accuracy, seed, readout=readout, target=target, against=against, layout=(SIDE, SIDE)
     )
@@ -66,16 +71,18 @@ def _of_class(
     if against is not None:
         data = images()
         tested = _either(data["test_y"], target, against)
+        trained = _either(data["train_y"], target, against)
         layer = replace(
             layer,
-            before=layer.before[_either(data["train_y"], target, against)],
+            before=layer.before[trained],
             heldout=layer.heldout[tested],
+            originals=lambda: _train_images()[trained],
         )
         margin = class_margin(layer.read(layer.activate(layer.heldout)), target, against)
         right = (margin >= 0) == (data["test_y"][tested] == target)
         facts["two_class_accuracy"] = float(right.double().mean())
     problem = hidden_units(layer, readout=readout, target=target, against=against, layout=layout)
-    return Instance(problem, None, facts)
+    return Instance(problem, None, facts, layer.inputs)
 
 
 def _either(labels: Tensor, one: int, other: int) -> Tensor:

@@ -11,6 +11,7 @@ from actspec_bench.tasks._enumeration import enumeration, searched
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
+from actspec_bench.inputs import MaskedImage
 from actspec_bench.instance import Instance
 from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problem import Problem
@@ -102,7 +103,13 @@ def patch_instance(
             device=chosen(),
         )
     )
-    return Instance(problem, found.truth, {"digit": int(labels[position]), **found.facts})
+    facts = {"digit": int(labels[position]), **found.facts}
+    shape = (patches.side, patches.side)
+
+    def inputs() -> MaskedImage:
+        return MaskedImage(images[position].reshape(shape), patches.of_pixel().reshape(shape))
+
+    return Instance(problem, found.truth, facts, inputs)
 
 
 def in_random_order(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> list[int]:

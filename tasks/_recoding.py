@@ -28,9 +28,11 @@ from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
+from actspec_bench.inputs import DataInputs
 from actspec_bench.instance import Instance
 from actspec_bench.problem import Problem, Source
 from actspec_bench.readouts import class_margin, decision
+from actspec_bench.seeds import seed_from
 from actspec_bench.sources import FOREGROUND_ROWS
 from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.truth import Truth
@@ -205,15 +207,21 @@ class Recoding:
         follows is the very module that the problem explains.
         """
         before = self.layer.heldout
-        coded = before[:, self.reader.coded]
-        x = self.sample(k)(len(before), generator)
-        signs = torch.where(coded > 0, 1.0, -1.0)
-        x[:, self.reader.members.reshape(-1)] = encode(signs, k, generator).flatten(1)
+        x = self.encoded(before, k, generator)
         with torch.no_grad():
             activations = self.layer.activate(before)
             old = self.layer.read(activations)
-            new = self.reader(x, coded.abs(), activations)
+            new = self.reader(x, before[:, self.reader.coded].abs(), activations)
         return float((old - new).abs().max())
+
+    def encoded(
+        self, before: Float[Tensor, "rows units"], k: int, generator: torch.Generator
+    ) -> Float[Tensor, "rows n"]:
+        """New units that carry the coded units' states at real inputs, idle ones drawn from D."""
+        x = self.sample(k)(len(before), generator)
+        signs = torch.where(before[:, self.reader.coded] > 0, 1.0, -1.0)
+        x[:, self.reader.members.reshape(-1)] = encode(signs, k, generator).flatten(1)
+        return x
 
 
 def recoded(
@@ -252,6 +260,7 @@ def recoded(
         n=n,
         margin=found.margin(),
         sampler=sampler,
+        uniform=True,
         readout=readout,
         foreground=sampler(FOREGROUND_ROWS, generator),
         baseline=torch.zeros(n),
@@ -260,7 +269,12 @@ def recoded(
         device=chosen(),
     )
     facts |= {"target": target, "largest_output_difference": difference}
-    return Instance(Problem(source), _largest(spectrum, n, subsets), facts)
+
+    def inputs() -> DataInputs:
+        draws = torch.Generator().manual_seed(seed_from(seed, "inputs"))
+        return DataInputs(found.encoded(layer.before, k, draws), layer.inputs().originals)
+
+    return Instance(Problem(source), _largest(spectrum, n, subsets), facts, inputs)
 
 
 def _held(

@@ -11,7 +11,7 @@ import torch
 from actspec_bench.tasks import _sst2, _transformer
 from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._sst2 import Sentiment, network
+from actspec_bench.tasks._sst2 import Sentiment, network, sentence_rows
 from torch import Tensor
 
 from actspec_bench.data import read_sst2
@@ -59,7 +59,13 @@ def bottleneck(seed: int) -> tuple[Bottleneck, float]:
     """Pooler over 2,048 training sentences drawn by ``seed``, and the network's dev accuracy."""
     layer = network().bottleneck()
     order = torch.randperm(len(layer.before), generator=torch.Generator().manual_seed(seed))
-    return replace(layer, before=layer.before[order[:ROWS]]), accuracy()
+    drawn = order[:ROWS]
+
+    def texts() -> list[str]:
+        rows = sentence_rows(read_sst2("train")[0])
+        return [rows[place] for place in drawn.tolist()]
+
+    return replace(layer, before=layer.before[drawn], originals=texts), accuracy()
 
 
 def pooler(seed: int, *, readout: Readout, target: int | None) -> Instance:
@@ -67,7 +73,8 @@ def pooler(seed: int, *, readout: Readout, target: int | None) -> Instance:
     layer, dev_accuracy = bottleneck(seed)
     target = seed % 2 if target is None else target
     problem = hidden_units(layer, readout=readout, target=target)
-    return Instance(problem, None, {"dev_accuracy": dev_accuracy, "target": target})
+    facts = {"dev_accuracy": dev_accuracy, "target": target}
+    return Instance(problem, None, facts, layer.inputs)
 
 
 def heads(seed: int, *, readout: Readout, subsets: int) -> Instance:
@@ -82,6 +89,7 @@ def heads(seed: int, *, readout: Readout, subsets: int) -> Instance:
         turn=seed,
         readout=readout,
         subsets=subsets,
+        layout=(layers, each),
     )
 
 
@@ -112,6 +120,7 @@ def _instance(
     turn: int,
     readout: Readout,
     subsets: int,
+    layout: tuple[int, int] | None = None,
 ) -> Instance:
     """Masked problem of a dev sentence of 10 to 14 words which the network gets right.
 
@@ -156,6 +165,7 @@ def _instance(
             len(names),
             readout=readout,
             unit_names=names,
+            layout=layout,
             device=chosen(),
         )
     )

@@ -338,3 +338,12 @@ def test_heads_are_those_of_the_encoder_on_a_dev_sentence() -> None:
     assert found[1] == pytest.approx(margin_by_hand(instance, ids, off), abs=1e-3)
     assert found[0] > 0
     assert 0.1 <= instance.facts["decision_changes"] <= 0.9
+
+
+@needs_all
+def test_sentences_come_with_the_units_that_they_give() -> None:
+    inputs = build("minilm-pooler", 3).inputs()
+    places = [0, 7, 2047]
+    embedded, _ = _encoder.encoder().embed_all([inputs.originals[place] for place in places])
+    units = _minilm.sentiment().head[0](embedded).relu()
+    assert torch.allclose(units, inputs.activations[places], atol=1e-4)

@@ -57,6 +57,7 @@ def test_every_command_in_the_readme_is_tested_or_the_main_job() -> None:
     elsewhere = {
         "python -m actspec_bench",
         "python -m actspec_bench show planted-parity",
+        "python -m actspec_bench spectrum digits-hidden --trace",
         "python -m actspec_bench data fetch",
         "python -m actspec_bench data check",
         "python -m actspec_bench run --suite default --plugin my_method.py --out leaderboards/mine",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from actspec_bench.board.table import Board, Entry, Group
 from actspec_bench.board.text import named
+from actspec_bench.figures import COLOURS, svg
 
 __all__ = [
     "draw_scores",
@@ -21,8 +21,6 @@ __all__ = [
 
 COLUMNS = 3
 NARROW = 1.5
-# Okabe & Ito's palette, distinguishable with colour-vision deficiencies.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKERS = "osD^vPX"
 
 
@@ -54,16 +52,10 @@ def small_multiples(
     count: int, columns: int, methods: list[str], draw: Callable[[list[Any]], None]
 ) -> str:
     """SVG of ``count`` panels that ``draw`` fills, with one legend of methods below."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     columns = max(1, columns)
     rows = max(1, -(-count // columns))
-    settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(settings):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06, wspace=0.04)
-        figure = Figure(figsize=(max(3.7 * columns, 5.5), 3.1 * rows + 0.6), layout=layout)
+
+    def fill(figure: Any) -> None:
         axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
         draw(axes[:count])
         shown: dict[str, Any] = {}
@@ -78,9 +70,8 @@ def small_multiples(
         if ordered:
             handles = [shown[method] for method in ordered]
             figure.legend(handles, ordered, loc="outside lower center", ncols=5, frameon=False)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+
+    return svg((max(3.7 * columns, 5.5), 3.1 * rows + 0.6), fill)
 
 
 def method_styles(methods: list[str]) -> dict[str, tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Patterns and values -> how much of the variance a subset's pattern explains, jointly and beyond.
 
-Pure functions of tensors. A *cell* is one of the 2^k patterns of a subset's k units; bit i of its
-number tells whether the i-th unit is off, as in `spectrum.all_patterns`.
+Pure functions of tensors, but for `occupancy`, which draws. A *cell* is one of the 2^k patterns of
+a subset's k units; bit i of its number tells whether the i-th unit is off, as in
+`spectrum.all_patterns`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,26 @@ from torch import Tensor
 from actspec_bench.spectrum import all_patterns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float, Int
 
-__all__ = ["beyond_parts", "cells_of", "joint_variance"]
+    from actspec_bench.attribution import Subset
+    from actspec_bench.problem import Problem
 
+__all__ = [
+    "JOINT_ORDER",
+    "beyond_parts",
+    "cells_of",
+    "joint_effects",
+    "joint_variance",
+    "occupancy",
+]
+
+JOINT_ORDER = 10
 LEAST_IN_CELL = 2
+POOL = 65_536
+POOL_BATCH = 8192
 
 
 def cells_of(pattern: Float[Tensor, "draws k"]) -> Int[Tensor, " draws"]:
@@ -92,6 +108,67 @@ def beyond_parts(
     square = (contrast.square() - noise) * (cells / len(counts)) ** 2
     draws = occupancy.sum()
     return float(square / ((draws + 1) / (occupancy + 1).to(values.dtype)).sum())
+
+
+def occupancy(view: Problem, subsets: Sequence[Subset]) -> list[Int[Tensor, " cells"]]:
+    """Count 65,536 fresh draws of D in each cell of each subset, without asking for a value."""
+    counts = [torch.zeros(2 ** len(subset), dtype=torch.long) for subset in subsets]
+    for _ in range(POOL // POOL_BATCH):
+        pattern = view.pattern(view.sample(POOL_BATCH))
+        for held, subset in zip(counts, subsets, strict=True):
+            held.add_(torch.bincount(cells_of(pattern[:, list(subset)]), minlength=len(held)))
+    return counts
+
+
+def joint_effects(
+    cell: Int[Tensor, " draws"],
+    values: Float[Tensor, " draws"],
+    occupancy: Int[Tensor, " cells"],
+) -> tuple[Float[Tensor, " 3"], Float[Tensor, " 3"]]:
+    r"""Joint effect, the best of the parts, and what is beyond them, in shares of the variance.
+
+    Estimates are V = `joint_variance`, V - B and B = `beyond_parts`, over the sample's variance.
+    Errors are the standard deviations of the mean influence of a draw (Hampel 1974),
+
+    .. math:: IF_V = (m_c - m)^2 + 2 (m_c - m)(f - m_c) - V, \quad
+       IF_B = 2 \theta \chi(c) (f - m_c) / (p_c K)
+
+    with m_c the mean in a draw's cell, :math:`\theta = \sum_c \chi(c) m_c` and
+    :math:`K = \sum_c 1/p_c`. To their squares is added the variance that the squares of the
+    estimates' own noise have, which is all there is where V or B is zero. Intervals of 1.96
+    errors covered 93 to 96% in 1,500 simulations, 87% of an effect of about its own error, and
+    all of effects of zero.
+
+    Parameters
+    ----------
+    cell, values, occupancy
+        As for `beyond_parts`; values are centred, and not all the same.
+
+    Returns
+    -------
+    shares, standard_errors
+        Both (3,).
+    """
+    draws, cells = len(values), len(occupancy)
+    variance = values.square().sum() / (draws - 1)
+    joint = joint_variance(cell, cells, values[:, None])[0]
+    beyond = torch.tensor(beyond_parts(cell, values, occupancy), dtype=values.dtype)
+    counts, sums, squares = (part.reshape(cells) for part in _sums(cell, cells, values[:, None]))
+    means = sums / counts.clamp(min=1)
+    inverse = (occupancy.sum() + 1) / (occupancy + 1).to(values.dtype)
+    sign = 1 - 2 * ((all_patterns(cells.bit_length() - 1) < 0).sum(1) % 2).to(values.dtype)
+    rest = values - means[cell]
+    of_joint = means[cell].square() + 2 * means[cell] * rest - joint
+    slope = 2 * (sign * means).sum() / inverse.sum()
+    of_beyond = slope * sign[cell] * inverse[cell] * rest
+    shares = torch.stack([joint, joint - beyond, beyond]) / variance
+    influence = torch.stack([of_joint, of_joint - of_beyond, of_beyond], dim=1)
+    influence = (influence - shares * (values.square() - variance)[:, None]) / variance
+    within = ((squares - sums.square() / counts.clamp(min=1)) / (counts - 1).clamp(min=1)).clamp(0)
+    own = 2 * (cells - 1) * (rest.square().mean() / draws) ** 2
+    contrast = (within / counts.clamp(min=1)).sum() / inverse.sum()
+    noise = torch.stack([own, own + 2 * contrast**2, 2 * contrast**2]) / variance**2
+    return shares, (influence.var(0) / draws + noise).sqrt()
 
 
 def _sums(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from actspec_bench.attribution import Subset
     from actspec_bench.outcome import Outcome
     from actspec_bench.problem import Problem
 
@@ -30,8 +29,6 @@ SURROGATE_SUBSETS = 16
 SURROGATE_DRAWS = 4096
 JOINT_SUBSETS = 10
 JOINT_DRAWS = 8192
-JOINT_ORDER = 10
-JOINT_POOL = 65_536
 JOINT_NULLS = 199
 
 
@@ -190,7 +187,13 @@ def joint_share(outcome: Outcome) -> float:
     """
     import torch
 
-    from actspec_bench.metrics._joint import beyond_parts, cells_of, joint_variance
+    from actspec_bench.metrics._joint import (
+        JOINT_ORDER,
+        beyond_parts,
+        cells_of,
+        joint_variance,
+        occupancy,
+    )
 
     reported = outcome.attribution.top(len(outcome.attribution.subsets), outcome.generator("ties"))
     joint = [subset for subset in reported if 1 < len(subset) <= JOINT_ORDER][:JOINT_SUBSETS]
@@ -203,7 +206,7 @@ def joint_share(outcome: Outcome) -> float:
     copies = values[:, None] * _random_signs(outcome, view, x)
     columns = torch.cat([values[:, None], copies], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
-    pairs = list(zip(cells, _occupancy(view, joint), strict=True))
+    pairs = list(zip(cells, occupancy(view, joint), strict=True))
     effects = [joint_variance(cell, len(held), columns) for cell, held in pairs]
     whole = torch.stack(effects).sum(0)
     if not whole[0] > whole[1:].max():
@@ -225,17 +228,3 @@ def _random_signs(outcome: Outcome, view: Problem, x: Tensor) -> Float[Tensor, "
         rows = torch.unique(x, dim=0, return_inverse=True)[1]
     signs = outcome.generator("signs").choice([-1.0, 1.0], (len(x), JOINT_NULLS))
     return torch.from_numpy(signs)[rows]
-
-
-def _occupancy(view: Problem, subsets: list[Subset]) -> list[Tensor]:
-    """Count fresh draws of D in each cell of each subset, without asking for a value."""
-    import torch
-
-    from actspec_bench.metrics._joint import cells_of
-
-    counts = [torch.zeros(2 ** len(subset), dtype=torch.long) for subset in subsets]
-    for _ in range(JOINT_POOL // JOINT_DRAWS):
-        pattern = view.pattern(view.sample(JOINT_DRAWS))
-        for held, subset in zip(counts, subsets, strict=True):
-            held.add_(torch.bincount(cells_of(pattern[:, list(subset)]), minlength=len(held)))
-    return counts

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from actspec_bench.attribution import Subset
 
+__all__ = ["Fit", "discoveries", "least_squares", "linearly_independent"]
+
 NUMERICAL_FLOOR = 1e-5
 EXACT_FIT = 1e-6
 OWN_SHARE = 1e-3
@@ -110,7 +112,9 @@ def _likeness(scores: Tensor, position: Tensor, sizes: Tensor) -> float:
     return min(max(float(pairs.sum() / ((sizes - 1) @ squares).clamp(min=1e-300)), 0.0), 1.0)
 
 
-def independent(pattern: Float[Tensor, "rows n"], subsets: Sequence[Subset]) -> list[Subset]:
+def linearly_independent(
+    pattern: Float[Tensor, "rows n"], subsets: Sequence[Subset]
+) -> list[Subset]:
     """``subsets`` less those whose characters the earlier ones already span on these rows."""
     mask = membership([(), *subsets], pattern.shape[1])
     triangle = torch.linalg.qr(characters(pattern, mask).double(), mode="r").R

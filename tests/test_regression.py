@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _queries, _refit
+from actspec_bench.methods import _queries
 from scoring import parity_sum, random_patterns
 
+from actspec_bench import regression
 from actspec_bench.views import restarted
 
 
@@ -19,7 +20,7 @@ def test_least_squares_equals_numpy_and_its_intervals_cover() -> None:
     for seed in range(runs):
         noise = np.random.default_rng(seed).standard_normal(400)
         values = design[:, 1:] @ truth + noise * (1 + (pattern[:, 0].numpy() > 0))
-        fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        fit = regression.least_squares(pattern, torch.from_numpy(values), subsets)
         expected = np.linalg.lstsq(design, values, rcond=None)[0][1:]
         assert fit.coefficients.numpy() == pytest.approx(expected, abs=1e-8)
         covered += np.abs(fit.coefficients.numpy() - truth) <= 1.96 * fit.errors.numpy()
@@ -33,7 +34,7 @@ def test_grouped_errors_cover_where_rows_share_their_noise() -> None:
     for seed in range(runs):
         noise = np.random.default_rng(seed).standard_normal(50).repeat(8)
         values = torch.from_numpy(noise) + pattern[:, 0]
-        fit = _refit.least_squares(pattern, values, [(0,)], group)
+        fit = regression.least_squares(pattern, values, [(0,)], group)
         covered += abs(fit.coefficients[0].item() - 1) <= 1.96 * fit.errors[0].item()
     assert abs(covered / runs - 0.95) < 0.04
 
@@ -69,12 +70,14 @@ def test_standard_errors_are_the_sandwich_of_few_groups(rows_a_group: int) -> No
     group = np.arange(rows) // rows_a_group
     subsets = [(0,), (1, 2)]
     design = np.stack([np.ones(rows), *(pattern[:, list(s)].prod(1).numpy() for s in subsets)], 1)
-    fit = _refit.least_squares(pattern, torch.from_numpy(values), subsets, torch.from_numpy(group))
+    fit = regression.least_squares(
+        pattern, torch.from_numpy(values), subsets, torch.from_numpy(group)
+    )
     assert fit.freedom == 6
     if rows_a_group > 1:
         assert fit.errors.numpy() == pytest.approx(sandwich(design, values, group), rel=1e-9)
     else:
-        alone = _refit.least_squares(pattern, torch.from_numpy(values), subsets)
+        alone = regression.least_squares(pattern, torch.from_numpy(values), subsets)
         assert torch.equal(alone.errors, fit.errors)
         assert fit.errors.numpy() == pytest.approx(left_out(design, values), rel=1e-9)
 
@@ -86,7 +89,7 @@ def test_a_coefficient_that_hangs_on_one_row_is_no_discovery() -> None:
     pattern[17, 1] *= -1
     values = torch.from_numpy(np.random.default_rng(2).standard_normal(300)) + pattern[:, 0]
     values[17] += 4
-    p_values = _refit.least_squares(pattern, values, [(0,), (1,)]).p_values()
+    p_values = regression.least_squares(pattern, values, [(0,), (1,)]).p_values()
     assert p_values.min() > 0.05
 
 
@@ -100,7 +103,7 @@ def test_a_large_group_that_says_the_same_does_not_drown_rows_that_stand_alone()
             [generator.standard_normal(60), generator.standard_normal(4).repeat(40)]
         )
         values = torch.from_numpy(shared * pattern[:, 0].numpy()) + pattern[:, 1]
-        fit = _refit.least_squares(pattern, values, [(0,), (1,)], group)
+        fit = regression.least_squares(pattern, values, [(0,), (1,)], group)
         covered.append(abs(fit.coefficients[0].item()) <= 1.96 * fit.errors[0].item())
         errors.append(fit.coefficients[0].item())
         design = np.stack([np.ones(220), pattern[:, 0], pattern[:, 1]], 1)
@@ -114,8 +117,11 @@ def test_characters_that_earlier_ones_span_are_left_out() -> None:
     pattern[:, 3] = pattern[:, 0] * pattern[:, 1]
     pattern[:, 4] = 1.0
     subsets = [(0, 1), (3,), (2,), (4,), (2, 4), (0,)]
-    assert _refit.independent(pattern, subsets) == [(0, 1), (2,), (0,)]
-    assert _refit.independent(pattern[:2], subsets) == _refit.independent(pattern[:2], subsets)[:1]
+    assert regression.linearly_independent(pattern, subsets) == [(0, 1), (2,), (0,)]
+    assert (
+        regression.linearly_independent(pattern[:2], subsets)
+        == regression.linearly_independent(pattern[:2], subsets)[:1]
+    )
 
 
 def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
@@ -124,11 +130,12 @@ def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
     noise = torch.from_numpy(np.random.default_rng(7).standard_normal(60))
     for values in (pattern[:, 0] + noise, pattern[:, 0].double() * 3):
         plain, raised = (
-            _refit.least_squares(pattern, values + level, [(0,), (1, 2)]) for level in (0.0, 1e4)
+            regression.least_squares(pattern, values + level, [(0,), (1, 2)])
+            for level in (0.0, 1e4)
         )
         assert raised.coefficients.numpy() == pytest.approx(plain.coefficients.numpy(), abs=1e-8)
         assert raised.errors.numpy() == pytest.approx(plain.errors.numpy(), rel=1e-6)
-    floor = _refit.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
+    floor = regression.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
     assert plain.errors.numpy() == pytest.approx([floor] * 2)
 
 
@@ -148,6 +155,6 @@ def test_the_joint_refit_counts_rows_that_share_draws_once() -> None:
 
 def test_benjamini_hochberg_step_up_by_hand() -> None:
     p = np.array([0.001, 0.03, 0.021, 0.9, 0.04])
-    assert _refit.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
-    assert _refit.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
-    assert _refit.discoveries(np.zeros(0), 0.05).tolist() == []
+    assert regression.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
+    assert regression.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
+    assert regression.discoveries(np.zeros(0), 0.05).tolist() == []

@@ -1,0 +1,1 @@
+"""Attribution -> how distributed the function is: energy by order, joint effects, pictures."""
