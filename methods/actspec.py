@@ -33,10 +33,25 @@ def actspec(
     restarts: Annotated[int, Field(ge=1)] = 1,
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
 ) -> Attribution:
-    """Goldreich-Levin tree search for large, non-redundant Fourier coefficients.
+    r"""Goldreich-Levin tree search for large, non-redundant Fourier coefficients.
 
     An influence screen, a branch and bound over the units that passed it, a test of what is
-    left on fresh draws, and a joint least-squares refit on every query made.
+    left on fresh draws, and a joint least-squares refit on every query made. The weight of a
+    node S after k units,
+
+    .. math:: W_k(S) = E_z [ ( E_x [ f(x_{\le k}, z_{>k}) \chi_S(x_{\le k}) ] )^2 ],
+
+    decides whether anything below S is searched; all nodes of a level share one batch.
+
+    A query mixes draws of D: the decided units come from one, the others from another. So each
+    part is as the data have it and the dependence between the two is broken: where units
+    depend on each other, a reported coefficient is that of such mixtures and of draws of D
+    together. A problem that answers at given rows only is searched up to order 3, by matching
+    pursuit on half of the rows.
+
+    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the
+    subsets, numbers of units (varying, influential, in doubt, beyond the budget, searched), the
+    ``tau`` used, and a ``reason`` where nothing is reported.
 
     Parameters
     ----------
@@ -48,15 +63,15 @@ def actspec(
         Redundancy of units: the largest squared normalised inner product with all-ones, or
         with a unit already kept.
     delta
-        Redundancy of subsets: how well one unit may be predicted from the others.
+        Redundancy of subsets: how well any one unit may be predicted from the others.
     max_branch
-        Nodes kept a level.
+        Nodes kept a level; eight units are decided a level.
     order
         In which units are decided: by influence, as given, or at random.
     restarts
         Searches that share the budget; those after the first are in random orders.
     fdr
-        Rate of false discoveries among the subsets reported.
+        Rate of false discoveries among the subsets reported (Benjamini & Hochberg 1995).
     """
     from actspec_bench.methods._tree_search import search
 
