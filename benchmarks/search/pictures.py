@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from actspec_bench.board.pictures import COLOURS, MARKERS
 from benchmarks.search.cells import Cell, cells
@@ -51,21 +52,34 @@ def _style(names: Sequence[str], name: str) -> tuple[str, str]:
 
 def _label(axis: Any, ends: list[_End]) -> None:
     """Write each line's name right of the axis, at its height, moved apart where they meet."""
+    # Limits settle when they are asked for, and the transform hangs on them.
+    axis.get_xlim(), axis.get_ylim()
     to_axis = axis.transData + axis.transAxes.inverted()
-    placed: list[float] = []
-    for end in sorted(ends, key=lambda end: (-end.y, end.x)):
-        height = min(float(to_axis.transform((end.x, end.y))[1]), 1.0)
-        if placed:
-            height = min(height, placed[-1] - LEAST_GAP)
-        placed.append(height)
+    ranked = sorted(ends, key=lambda end: (-end.y, end.x))
+    heights = [min(float(to_axis.transform((end.x, end.y))[1]), 1.0) for end in ranked]
+    for place in range(1, len(heights)):
+        heights[place] = min(heights[place], heights[place - 1] - LEAST_GAP)
+    for place in range(len(heights) - 1, -1, -1):
+        floor = LEAST_GAP * (len(heights) - 1 - place)
+        heights[place] = max(heights[place], floor)
+    for end, height in zip(ranked, heights, strict=True):
         axis.annotate(
             end.text,
+            (end.x, end.y),
             (LABELLED, height),
-            xycoords="axes fraction",
+            textcoords="axes fraction",
             color=end.colour,
             va="center",
             fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "alpha": 0.6},
         )
+
+
+def _in_thousands(axis: Any) -> None:
+    """Ticks of a logarithmic axis of rows at 1, 2 and 5 times a power of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _panels(
@@ -142,10 +156,11 @@ def _recall(
     table: dict[tuple[str, str], list[Cell]],
     by_order: list[tuple[str, str]],
 ) -> None:
-    """Mean recall against mean rows used; dotted beyond the budget that is exact on all seeds."""
+    """Mean recall against mean rows used, up to the budget that is exact on every seed."""
     for axis, (order, regime) in zip(axes, by_order, strict=True):
         axis.set(xscale="log", ylim=(-0.04, 1.06), xlim=(200, 130_000))
         axis.set_title(f"{regime}" if order != "mixed" else "n=64, k=5, mixed orders", fontsize=9)
+        _in_thousands(axis.xaxis)
         axis.set_xlabel("rows used")
         axis.set_ylabel("share of planted sets found")
         ends = []
@@ -158,7 +173,6 @@ def _recall(
             axis.plot(x, y, color=colour, marker=marker, markersize=4.5, linewidth=1.3)
             text = name
             if found[-1].exact:
-                axis.plot([x[-1], 130_000], [1, 1], color=colour, linestyle=":", linewidth=0.9)
                 text = f"{name}: exact, {x[-1]:,.0f}"
             # Of lines that end at the same height the one with fewest rows comes first.
             ends.append(_End(x[-1], y[-1], text, colour))
@@ -180,7 +194,7 @@ def _scaling(
         axis.set_yscale("log")
         axis.set_xticks(range(len(points)), [value for value, _ in points])
         axis.set_xlabel(AXES[dimension])
-        axis.set_ylabel("rows until all exact")
+        axis.set_ylabel("rows until all exact (× not exact)")
         ends = []
         for name in CONTESTANTS:
             colour, marker = _style(list(CONTESTANTS), name)
@@ -200,6 +214,7 @@ def _scaling(
                 place, height = max(exact + missed)
                 ends.append(_End(place, height, name, colour))
         axis.margins(x=0.08, y=0.12)
+        _in_thousands(axis.yaxis)
         _label(axis, ends)
 
 
@@ -210,6 +225,7 @@ def float_or(text: str) -> float:
 
 def _seconds(axis: Any, table: dict[tuple[str, str], list[Cell]], central: list[str]) -> None:
     axis.set(xscale="log", yscale="log")
+    _in_thousands(axis.xaxis)
     axis.set_title("n=64, every regime and budget; warm calls", fontsize=9)
     axis.set_xlabel("rows used")
     axis.set_ylabel("seconds beyond the function's own")
@@ -235,6 +251,7 @@ def _wht(axes: list[Any], timings: Sequence[Timing], threads: list[int]) -> None
     for axis, count in zip(axes, threads, strict=True):
         axis.set_yscale("log")
         axis.set_title("1 thread" if count == 1 else f"{count} threads", fontsize=9)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[4]))
         axis.set_xlabel("n, of 2^n float32 numbers")
         axis.set_ylabel("milliseconds")
         ends = []

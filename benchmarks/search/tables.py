@@ -161,8 +161,8 @@ def _transforms(timings: Sequence[Timing]) -> str:
     found = {(t.transform, t.threads, t.n): t for t in timings}
     rows = []
     for threads, n in sorted({(t.threads, t.n) for t in timings}):
-        here = [found[name, threads, n] for name in names]
-        words = ["–" if t.seconds is None else f"{1e3 * t.seconds:.3g}" for t in here]
+        here = [found.get((name, threads, n)) for name in names]
+        words = ["–" if t is None or not t.seconds else f"{1e3 * t.seconds:.3g}" for t in here]
         rows.append([_threads(threads), f"2^{n}", *words])
     notes = [
         f"- {t.transform}, 2^{t.n}: {t.reason}"
