@@ -223,9 +223,9 @@ def test_other_searches_find_a_pair_in_a_small_function(name: str) -> None:
     for package in CONTESTANTS[name].packages:
         pytest.importorskip(package)
     readout = "decision" if name == "boofun GL" else "margin"
-    regime = Regime("pair", f"planted-parity[n=6,terms=1,order=2,readout={readout}]")
+    regime = Regime("pair", f"planted-parity[n=10,terms=1,order=2,readout={readout}]")
     child = Child(CONTESTANTS[name], 60.0)
-    run = child.run(regime, 0, None if name == "boofun GL" else 500)
+    run = child.run(regime, 0, None if name == "boofun GL" else 400)
     child.end()
     assert run.status == "ok", run.reason
     assert run.exact
