@@ -117,11 +117,13 @@ def draw(
     """Write each picture that there are runs for as PNG and SVG, and return their names."""
     table = cells(runs)
     made = []
+    run = {regime for regime, _ in table}
+    regimes = [regime for regime in regimes if regime.name in run]
     by_order = [
         (order, regime.name)
         for regime in regimes
         for dimension, order in regime.points
-        if dimension == "order" and any(key[0] == regime.name for key in table)
+        if dimension == "order"
     ]
     if by_order:
         made.append(
@@ -133,7 +135,7 @@ def draw(
             )
         )
     dimensions = [d for d in AXES if sum(d in dict(r.points) for r in regimes) > 1]
-    if dimensions and table:
+    if dimensions:
         made.append(
             _panels(
                 folder,

@@ -99,7 +99,7 @@ class Regime:
     @property
     def largest_order(self) -> int:
         """Units in the largest planted set."""
-        return max(self.planted.get("orders", ()) or (self.planted.get("order", 0),))
+        return int(max(self.planted.get("orders", ()) or (self.planted.get("order", 0),)))
 
 
 def _parities(

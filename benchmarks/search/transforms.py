@@ -120,8 +120,8 @@ def _measured(n: int, threads: int, slow: dict[str, str]) -> list[Timing]:
         result = work()
         first = time.perf_counter() - began
         if name != PASSES:
-            error = np.abs(np.asarray(result, dtype=float) - exact).max() / np.abs(exact).max()
-            done[name] = replace(done[name], error=float(error))
+            off = np.abs(np.asarray(result, dtype=float) - exact).max() / np.abs(exact).max()
+            done[name] = replace(done[name], error=float(off))
         if first < LONGEST_CALL:
             works[name], times[name], firsts[name] = work, [], first
         else:
