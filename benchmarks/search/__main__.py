@@ -27,6 +27,7 @@ from benchmarks.search.runs import FIRST_SEED, Run, race
 from benchmarks.search.tables import markdown, tidy, wht_verdict
 from benchmarks.search.transforms import Timing, transforms
 
+PLAIN_SECONDS = 10.0
 WHT_SIZES = tuple(range(4, 21, 2))
 QUICK_SIZES = (4, 10, 20)
 QUICK_CONTESTANTS = ("actspec", "actspec-alias", "SPEX t=5", "ArchDetect", "boofun GL")
@@ -106,15 +107,20 @@ def main(
 
 
 def _shown(console: Console, name: str, items: Iterable[Any]) -> list[Any]:
-    """Collect what comes, showing how much there is and what came last."""
+    """Collect what comes, showing how much there is and what came last; lines if no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     found = []
+    spoke = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(name, total=None)
         for item in items:
             found.append(item)
             where = item.regime if isinstance(item, Run) else f"2^{item.n}"
-            progress.update(bar, description=f"{name}, {len(found)} runs, {where}")
+            told = f"{name}, {len(found)} runs, {where}"
+            progress.update(bar, description=told)
+            if not console.is_terminal and time.monotonic() - spoke > PLAIN_SECONDS:
+                spoke = time.monotonic()
+                console.print(told)
     console.print(f"{name}: {len(found)} runs")
     return found
 
