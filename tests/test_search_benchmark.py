@@ -218,14 +218,19 @@ def test_pairwise_differences_of_two_units_are_refused() -> None:
         architectures(Problem.from_function(lambda x: x[:, 0] * x[:, 1], 2), 1)
 
 
-@pytest.mark.parametrize("name", ["ProxySPEX", "boofun GL"])
-def test_other_searches_find_a_pair_in_a_small_function(name: str) -> None:
+@pytest.mark.parametrize("name", ["SPEX t=5", "ProxySPEX", "boofun GL"])
+def test_other_searches_find_two_sets_in_a_small_function(name: str) -> None:
     for package in CONTESTANTS[name].packages:
         pytest.importorskip(package)
-    readout = "decision" if name == "boofun GL" else "margin"
-    regime = Regime("pair", f"planted-parity[n=10,terms=1,order=2,readout={readout}]")
+    if name == "boofun GL":
+        regime, budget = (
+            Regime("small", "planted-parity[n=6,terms=1,order=2,readout=decision]"),
+            None,
+        )
+    else:
+        regime, budget = Regime("small", "planted-parity[n=10,terms=2,orders=(1,2)]"), 600
     child = Child(CONTESTANTS[name], 60.0)
-    run = child.run(regime, 0, None if name == "boofun GL" else 400)
+    run = child.run(regime, 0, budget)
     child.end()
     assert run.status == "ok", run.reason
     assert run.exact
