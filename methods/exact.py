@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LARGEST_N = 20
 RELATIVE_FLOOR = 1e-6
+ROWS_A_CALL = 2**14
 
 
 @method(
@@ -33,7 +34,9 @@ def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) 
         How many of the largest coefficients to report; those below a millionth of the largest
         are rounding and left out.
     """
-    from actspec_bench.spectrum import all_patterns, walsh_hadamard
+    import torch
+
+    from actspec_bench.spectrum import patterns_of, walsh_hadamard_
 
     n = problem.n
     if problem.kind == "interchange":
@@ -45,7 +48,10 @@ def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) 
             f"all {2**n:,} patterns are needed and {problem.remaining:,} of the budget of "
             f"{problem.budget:,} remain"
         )
-    coefficients = walsh_hadamard(problem.value(all_patterns(n)))
+    coefficients = torch.empty(2**n, dtype=torch.float64)
+    for numbers in torch.split(torch.arange(2**n), ROWS_A_CALL):
+        coefficients[numbers] = problem.value(patterns_of(numbers, n)).double()
+    walsh_hadamard_(coefficients).div_(2**n)
     magnitude = coefficients.abs()
     magnitude[0] = 0.0
     largest = magnitude.argsort(descending=True, stable=True)[:subsets].tolist()
