@@ -59,6 +59,8 @@ class Source:
         derivative is then as noisy as a central difference of two such values.
     any_pattern
         Whether the function answers at any x, not only at rows of its sample.
+    uniform
+        Whether D is known to be the uniform distribution on {-1, +1}^n.
     notes
         Sentences a reader of the results must know, such as a fixed carrier input.
     device, batch_rows
@@ -76,6 +78,7 @@ class Source:
     heldout: Sampler | None = None
     noise: float = 0.0
     any_pattern: bool = True
+    uniform: bool = False
     unit_names: Sequence[str] = ()
     layout: tuple[int, ...] | None = None
     notes: Sequence[str] = ()
@@ -144,6 +147,11 @@ class Problem:
     def any_pattern(self) -> bool:
         """Whether the function answers at any x, not only at rows of its sample."""
         return self._source.any_pattern
+
+    @property
+    def uniform(self) -> bool:
+        """Whether D is known to be the uniform distribution on {-1, +1}^n."""
+        return self._source.uniform
 
     @property
     def unit_names(self) -> tuple[str, ...]:

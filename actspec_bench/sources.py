@@ -77,10 +77,12 @@ def binary(
     deviation of what is added to every metered evaluation. ``function`` gets its rows on
     ``device``.
     """
+    uniform = sampler is None
     sampler = sampler or uniform_patterns(n)
     return Source(
         kind="binary",
         n=n,
+        uniform=uniform,
         margin=function,
         sampler=sampler,
         readout=readout,
@@ -149,6 +151,7 @@ def masked(
     return Source(
         kind="masked",
         n=n,
+        uniform=True,
         margin=function,
         sampler=uniform_patterns(n),
         readout=readout,

@@ -55,3 +55,22 @@ def actspec(
     from actspec_bench.methods._tree_search import search
 
     return search(problem, tau=tau, gamma=gamma, delta=delta, max_branch=max_branch, fdr=fdr)
+
+
+@method(
+    "actspec-alias",
+    returns="subsets",
+    family="spectral",
+    imports=("actspec_bench.methods._alias_search", "scipy.stats"),
+    citation="Scheibler, Haghighatshoar & Vetterli 2013, arXiv:1310.1803",
+)
+def actspec_alias(
+    problem: Problem,
+    *,
+    tau: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
+    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
+) -> Attribution:
+    """x"""
+    from actspec_bench.methods._alias_search import search
+
+    return search(problem, tau=tau, fdr=fdr)

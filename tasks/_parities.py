@@ -96,7 +96,7 @@ def plant(
         n,
         seed=seed,
         readout=readout,
-        sampler=sampler,
+        sampler=sampler if len(twins) or len(fixed) else None,
         mean=mean,
         noise=noise * float(np.sqrt(np.square(terms.coefficients).sum())),
     )
