@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 FIRST_BITS = 2
 MOST_BITS = 12
-CLEAR_SHARE = 0.7
+CLEAR_SHARE = 0.2
 CLEAR_SPREAD = 0.5
+LOUD, ROOM = 10.0, 4
 REPEATS = (8, 16, 64)
 NOISE_SHARE = 0.05
 ROUNDING = 1e-5
@@ -211,6 +212,9 @@ class _Search:
             energy, real, clear = self.energies(self.residual(group))
             if real.any():
                 if energy[clear].sum() >= CLEAR_SHARE * energy[real].sum():
+                    break
+                loud = energy[real].min() > LOUD * self.noise / group.size
+                if loud and group.size >= ROOM * real.sum():
                     break
             elif self.settled() and not self.pending():
                 break
