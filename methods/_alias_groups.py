@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Members = UInt8[ndarray, "subsets n"]
     Bins = Float[ndarray, "shifts bins"]
 
+RIDGE = 1e-9
+
 
 def transformed(blocks: Float[ndarray, "shifts points"]) -> Bins:
     """Walsh-Hadamard transform of each row, divided by its length."""
@@ -93,9 +95,9 @@ class Group:
 
     def residual(self, members: Members, coefficients: Float[ndarray, " subsets"]) -> Bins:
         """Bins less what the given subsets put into them."""
-        left = self.bins.copy()
-        np.subtract.at(left.T, self.bins_of(members), coefficients[:, None] * self.signs(members).T)
-        return left
+        into = np.zeros((len(members), self.size))
+        into[np.arange(len(members)), self.bins_of(members)] = coefficients
+        return self.bins - self.signs(members) @ into
 
     def _ask(self, queries: Queries, offsets: UInt8[ndarray, "more n"]) -> Float[ndarray, "..."]:
         points = np.zeros((1, self.directions.shape[1]), np.uint8)
@@ -129,5 +131,7 @@ def fitted(
         signs, bins = group.signs(members), group.bins_of(members)
         gram += group.size * (signs.T @ signs) * (bins[:, None] == bins)
         moment += group.size * (signs * group.bins[:, bins]).sum(0)
-    inverse = np.linalg.pinv(gram, hermitian=True)
-    return inverse @ moment, np.sqrt(inverse.diagonal().clip(0))
+    # A ridge at rounding level, for subsets that no query has told apart yet.
+    gram[np.diag_indices_from(gram)] *= 1 + RIDGE
+    inverse = np.linalg.inv(gram)
+    return inverse @ moment, np.sqrt(inverse.diagonal())

@@ -35,7 +35,8 @@ REPEATS = (8, 16, 64)
 NOISE_SHARE = 0.05
 ROUNDING = 1e-5
 BIN_LEVEL = 1e-4
-EXPLAINED = 0.05
+EXPLAINED = 0.03
+PASSES = 4
 FLIPS = 4
 UNSURE = 0.4
 CHASED = 32
@@ -86,6 +87,9 @@ class _Search:
         self.loose: list[Group] = []
         self.noise, self.freedom = 0.0, REPEATS[-1]
         self.stopped: str | None = None
+        self.unexplained: float | None = None
+        self._state: Any = None
+        self._fit: Any = None
 
     # -- what is known --------------------------------------------------------------------
 
@@ -97,9 +101,16 @@ class _Search:
         rows = [s for c in self.coded for s in c.found]
         return np.array(rows, np.uint8).reshape(len(rows), self.n)
 
-    def residual(self, group: Group) -> Float[ndarray, "shifts bins"]:
+    def fit(self) -> tuple[UInt8[ndarray, "subsets n"], ndarray, ndarray]:
+        """Subsets found, their coefficients, and the errors of these at unit noise."""
         members = self.members()
-        return group.residual(members, fitted(self.groups, members)[0])
+        state = (members.tobytes(), sum(g.values.size for g in self.groups))
+        if state != self._state:
+            self._state, self._fit = state, (members, *fitted(self.groups, members))
+        return self._fit
+
+    def residual(self, group: Group) -> Float[ndarray, "shifts bins"]:
+        return group.residual(*self.fit()[:2])
 
     def energies(
         self, left: Float[ndarray, "shifts bins"]
@@ -114,8 +125,7 @@ class _Search:
 
     def subsets(self) -> list[tuple[Subset, float]]:
         """Subsets found with their coefficients, largest first; the empty one left out."""
-        members = self.members()
-        coefficients = fitted(self.groups, members)[0]
+        members, coefficients, _ = self.fit()
         rows = [
             (tuple(np.flatnonzero(m).tolist()), float(c))
             for m, c in zip(members, coefficients, strict=True)
@@ -166,8 +176,11 @@ class _Search:
                 real, verified = self.verify()
                 if verified or self.problem.remaining < LEAST_TEST:
                     break
-            bits = 0 if len(self.members()) > before else len(coded.group.directions) + 1
-            bits = min(bits, self.n)
+            left = int(self.energies(self.residual(coded.group))[1].sum())
+            fewest = max(left - 1, 0).bit_length()
+            more = len(self.members()) > before
+            bits = fewest if more else max(fewest, len(coded.group.directions) + 1)
+            bits = min(bits, self.n, MOST_BITS)
         if not verified and self.problem.remaining:
             real, verified = self.verify()
         info["unexplained_energy"] = self.unexplained
@@ -277,7 +290,7 @@ class _Search:
 
     def read_all(self, first: Coded) -> None:
         """Decode what can be, in ``first`` and then in every group, until nothing is new."""
-        for _ in range(len(self.coded) + 2):
+        for _ in range(PASSES):
             new = self.read(first)
             for coded in self.coded:
                 if coded is not first and coded.stages:
@@ -288,7 +301,9 @@ class _Search:
     def read(self, coded: Coded) -> int:
         """Decode the dominant coefficient of each bin, subtract, and again."""
         group, total = coded.group, 0
-        while True:
+        if not coded.stages:
+            return 0
+        for _ in range(PASSES):
             left = self.residual(group)
             _, real, _ = self.energies(left)
             known = {m.tobytes() for m in self.members()}
@@ -302,7 +317,8 @@ class _Search:
                     new += 1
             total += new
             if not new:
-                return total
+                break
+        return total
 
     def decode(
         self, coded: Coded, left: Float[ndarray, "shifts bins"], bins: ndarray
@@ -310,7 +326,7 @@ class _Search:
         if not len(bins):
             return []
         negative = (left < 0).astype(np.uint8).T
-        found, subsets = self.solve(coded, negative, bins)
+        found, subsets = self.solve(coded, negative, left.T, bins)
         out = list(subsets[found])
         failed = np.flatnonzero(~found)
         if not len(failed):
@@ -329,7 +345,10 @@ class _Search:
             flip = patterns[None, :, k] & unsure[:, k, None]
             trial[np.arange(len(failed))[:, None], np.arange(len(patterns)), weakest[:, k, None]] ^= flip
         found, subsets = self.solve(
-            coded, trial.reshape(-1, trial.shape[2]), np.repeat(bins[failed], len(patterns))
+            coded,
+            trial.reshape(-1, trial.shape[2]),
+            np.repeat(left[:, failed].T, len(patterns), axis=0),
+            np.repeat(bins[failed], len(patterns)),
         )
         match = np.abs((left[:, failed].T[:, None] * (1.0 - 2.0 * trial)).sum(2))
         match = np.where(found.reshape(match.shape), match, -1.0)
@@ -340,7 +359,11 @@ class _Search:
         return out
 
     def solve(
-        self, coded: Coded, negative: UInt8[ndarray, "batch shifts"], bins: ndarray
+        self,
+        coded: Coded,
+        negative: UInt8[ndarray, "batch shifts"],
+        left: Float[ndarray, "batch shifts"],
+        bins: ndarray,
     ) -> tuple[Bool[ndarray, " batch"], UInt8[ndarray, "batch n"]]:
         group, code = coded.group, coded.code
         bits = negative[:, 1:] ^ negative[:, :1]
@@ -355,7 +378,9 @@ class _Search:
                 right = np.hstack([bits, hashed])
                 answer = parities(right, inverse).astype(np.uint8)
                 holds = (parities(answer, equations) == right).all(1)
-                use = ~found & holds
+                size = np.abs(left)
+                clear = size.std(1) < CLEAR_SPREAD * size.mean(1)
+                use = ~found & holds & clear
                 subsets = np.where(use[:, None], answer, subsets)
                 found |= use
         return found, subsets
@@ -391,10 +416,9 @@ class _Search:
 
     def prune(self) -> None:
         """Drop subsets whose coefficient the joint fit cannot tell from zero."""
-        members = self.members()
+        members, coefficients, errors = self.fit()
         if not len(members):
             return
-        coefficients, errors = fitted(self.groups, members)
         left = sum(
             g.size * float(np.square(g.residual(members, coefficients)).sum()) for g in self.groups
         )
@@ -409,8 +433,7 @@ class _Search:
 
     def verify(self) -> tuple[list[Subset], bool]:
         """Test on fresh rows, and tell whether the subsets explain these up to the noise."""
-        members = self.members()
-        coefficients = fitted(self.groups, members)[0]
+        members, coefficients, _ = self.fit()
         candidates = [s for s, _ in self.subsets()]
         rows = min(self.test_rows(), self.problem.remaining)
         fresh = self.problem.sample(rows)
@@ -420,8 +443,7 @@ class _Search:
         group.values = group.bins = self.queries.values[-1].double().numpy()[:, None]
         square = float(np.square(group.residual(members, coefficients)).mean())
         explained = square <= self.noise * threshold(rows, self.freedom) * (1 + len(members) / rows)
-        energy = sum(c**2 for _, c in self.subsets())
-        unexplained = max(square - self.noise, 0.0)
-        self.unexplained = unexplained / (energy + unexplained) if energy + unexplained else None
+        total = sum(c**2 for _, c in self.subsets()) + max(square, self.noise)
+        self.unexplained = max(square - self.noise, 0.0) / total if total else None
         self.loose.append(group)
         return real, explained
