@@ -37,6 +37,7 @@ ROUNDING = 1e-5
 BIN_LEVEL = 1e-4
 EXPLAINED = 0.03
 PASSES = 4
+TINY = 1e-100
 FLIPS = 4
 UNSURE = 0.4
 CHASED = 32
@@ -137,7 +138,8 @@ class _Search:
         found = [abs(c) for _, c in self.subsets()]
         rows = max(LEAST_TEST, TEST_PER_SUBSET * (len(found) + 1))
         if found:
-            return max(rows, int(min(TEST_Z**2 * self.noise / min(found) ** 2, self.most_test())))
+            powerful = TEST_Z**2 * self.noise / max(min(found), TINY) ** 2
+            return max(rows, int(min(powerful, self.most_test())))
         return rows if self.noise_share() < NOISE_SHARE else max(rows, self.most_test())
 
     def most_test(self) -> int:
