@@ -181,7 +181,8 @@ class _Search:
             left = int(self.energies(self.residual(coded.group))[1].sum())
             fewest = max(left - 1, 0).bit_length()
             more = len(self.members()) > before
-            bits = fewest if more else max(fewest, len(coded.group.directions) + 1)
+            bits = len(coded.group.directions) + int(self.rng.integers(2))
+            bits = fewest if more else max(fewest, bits)
             bits = min(bits, self.n, MOST_BITS)
         if not verified and self.problem.remaining:
             real, verified = self.verify()
