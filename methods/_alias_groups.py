@@ -39,7 +39,8 @@ class Group:
     the directions :math:`d_1, ..., d_b` from offset :math:`o_r` has 2^b points, whose transform
     at bin j is
 
-    .. math:: U_{rj} = \sum_{S : \langle d_i, S \rangle = j_i} \hat f(S) (-1)^{\langle o_r, S \rangle}
+    .. math::
+        U_{rj} = \sum_{S : \langle d_i, S \rangle = j_i} \hat f(S) (-1)^{\langle o_r, S \rangle}
 
     so that a bin is the same few coefficients under every shift, with other signs (Scheibler,
     Haghighatshoar & Vetterli 2013, section III; Li, Bradley, Pawar & Ramchandran 2015,
@@ -99,7 +100,9 @@ class Group:
         into[np.arange(len(members)), self.bins_of(members)] = coefficients
         return self.bins - self.signs(members) @ into
 
-    def _ask(self, queries: Queries, offsets: UInt8[ndarray, "more n"]) -> Float[ndarray, "..."]:
+    def _ask(
+        self, queries: Queries, offsets: UInt8[ndarray, "more n"]
+    ) -> Float[ndarray, "more points"]:
         points = np.zeros((1, self.directions.shape[1]), np.uint8)
         for direction in self.directions:
             points = np.vstack([points, points ^ direction])

@@ -36,11 +36,11 @@ def field(degree: int) -> tuple[Int[ndarray, " powers"], Int[ndarray, " elements
 
 
 class BCH:
-    """Parity checks on n units, in an order in which every prefix of stages is a code.
+    r"""Parity checks on n units, in an order in which every prefix of stages is a code.
 
     Unit i has its own element :math:`X_i` of GF(2^m), the smallest field with n elements, dealt
-    at random. Stage t of the checks adds the bits of :math:`\\sum_{i \\in S} X_i^{2t-1}`; the
-    first also adds the parity of \\|S\\|. The first t stages tell all subsets of at most t units
+    at random. Stage t of the checks adds the bits of :math:`\sum_{i \in S} X_i^{2t-1}`; the
+    first also adds the parity of \|S\|. The first t stages tell all subsets of at most t units
     apart (Bose & Ray-Chaudhuri 1960, Hocquenghem 1959; the parity check lets an element be 0).
 
     Parameters
@@ -55,7 +55,9 @@ class BCH:
         self.n = n
         self.degree = max((n - 1).bit_length(), 1)
         size = 2**self.degree
-        self.elements = rng.permutation(size)[:n] if n == size else 1 + rng.permutation(size - 1)[:n]
+        self.elements = (
+            rng.permutation(size)[:n] if n == size else 1 + rng.permutation(size - 1)[:n]
+        )
         self.power, self.logarithm = field(self.degree)
 
     def checks_of(self, stages: int) -> int:
@@ -134,7 +136,9 @@ class BCH:
             length = np.where(longer, 2 * t + 1 - length, length)
         return locator, length
 
-    def _times(self, a: Int[ndarray, "*batch"], b: Int[ndarray, "*batch"]) -> Int[ndarray, "*batch"]:
+    def _times(
+        self, a: Int[ndarray, "*batch"], b: Int[ndarray, "*batch"]
+    ) -> Int[ndarray, "*batch"]:
         product = self.power[self.logarithm[a] + self.logarithm[b]]
         return np.where((a == 0) | (b == 0), 0, product)
 
