@@ -74,7 +74,7 @@ def refitted(
     fit = queries.fit(subsets)
     rows = zip(subsets, fit.coefficients.tolist(), fit.errors.tolist(), strict=True)
     kept = [(s, c, INTERVAL_Z * e) for s, c, e in rows if tau is None or abs(c) >= tau]
-    kept.sort(key=lambda row: -abs(row[1]))
+    kept.sort(key=lambda row: (-abs(row[1]), len(row[0]), row[0]))
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
         info["reason"] = f"no |coefficient| reaches tau={tau}"
