@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     Batch = UInt8[ndarray, "batch shifts"]
     Found = tuple[Bool[ndarray, " batch"], UInt8[ndarray, "batch n"]]
 
+# Standard deviation of a bin's size over shifts, as a share of its mean; of noise it is 0.76.
 CLEAR_SPREAD = 0.5
-FLIPS = 4
-UNSURE = 0.4
-CHASED = 32
+# Signs flipped, the share of a bin's median size below which one is, and bins treated so.
+FLIPS, UNSURE, CHASED = 4, 0.4, 32
+# Square of an average in units of its noise; the test on fresh rows decides.
 MATCHED = 12.0
 
 
@@ -44,6 +45,8 @@ class Coded:
         Whether directions and checks together have rank n, so that any subset can be solved for.
     found
         Members (n,) of each subset found here.
+    barren
+        The subsets known, and the rows asked, when a reading last told nothing new.
     """
 
     group: Group
@@ -51,6 +54,7 @@ class Coded:
     stages: int = 0
     complete: bool = False
     found: list[UInt8[ndarray, " n"]] = field(default_factory=list)
+    barren: tuple[frozenset[bytes], int] | None = None
 
     @property
     def last_stage(self) -> int:
@@ -163,4 +167,4 @@ class Coded:
         bits = (np.arange(self.group.size)[:, None] >> np.arange(self.code.n) & 1).astype(np.uint8)
         members = parities(bits, inverse).astype(np.uint8)
         mean = (left * self.group.signs(members)).mean(0)
-        return members[np.square(mean) > MATCHED * noise / len(left)]
+        return np.asarray(members[np.square(mean) > MATCHED * noise / len(left)])

@@ -28,7 +28,7 @@ def transformed(blocks: Float[ndarray, "shifts points"]) -> Bins:
         even, odd = pairs[:, :, 0], pairs[:, :, 1]
         out = np.stack((even + odd, even - odd), axis=2)
         half *= 2
-    return out.reshape(shifts, points)
+    return np.asarray(out.reshape(shifts, points))
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Group:
     @property
     def size(self) -> int:
         """Number of bins."""
-        return self.bins.shape[1]
+        return int(self.bins.shape[1])
 
     def shift(self, queries: Queries, offsets: UInt8[ndarray, "more n"]) -> None:
         """Ask for more shifts."""

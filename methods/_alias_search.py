@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from actspec_bench.attribution import Attribution, Subset
     from actspec_bench.problem import Problem
 
-FIRST_BITS = 2  # at one bin a decision looks like one coefficient, at two like none
-MOST_BITS = 12
+# In one bin a decision looks like one coefficient, since it is +-1 under every shift.
+FIRST_BITS, MOST_BITS = 2, 12
+# Share of a group's energy that clear bins must hold before it is decoded.
 CLEAR_SHARE = 0.2
+# Bins this much above the noise, in a group this many times their number, need no more bins.
 LOUD, ROOM = 10.0, 4
-REPEATS = (8, 16, 64)
-NOISE_SHARE = 0.05
+# Rows asked twice: at first, if the values then differ, and if noise is more than a small share.
+REPEATS, NOISE_SHARE = (8, 16, 64), 0.05
 ROUNDING = 1e-5
 BIN_LEVEL = 1e-4
+# Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
 PASSES = 4
 LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.25
@@ -290,11 +293,15 @@ class _Search:
         before = len(coded.found)
         for _ in range(PASSES if coded.stages else 0):
             known = {s.tobytes() for c in self.coded for s in c.found}
+            asked = (frozenset(known), coded.group.values.size)
+            if asked == coded.barren:
+                break
             left, noise = self._residual(coded.group), self.noise / coded.group.size
             got = coded.read(left, noise, self._energies(coded.group)[1])
             new = {s.tobytes(): s for s in got if s.tobytes() not in known}
             coded.found += new.values()
             if not new:
+                coded.barren = asked
                 break
         return len(coded.found) - before
 
