@@ -91,13 +91,15 @@ class _Search:
         self._check_budget()
         bits, stage = min(FIRST_BITS, self.n), 1
         real: list[Subset] = []
-        explained = False
+        explained = changed = False
         while (coded := self._open(bits, stage)) is not None:
             before = self._count() - len(coded.found)
             stage = self._climb(coded)
             self._prune()
+            changed = True
             if self._settled() and not self._pending():
                 real, explained = self._verify()
+                changed = False
                 if explained:
                     break
             left = int(self._energies(coded.group)[1].sum())
@@ -105,7 +107,7 @@ class _Search:
             again = len(coded.group.directions) + int(self.rng.integers(2))
             bits = fewest if self._count() > before else max(fewest, again)
             bits = min(bits, self.n, MOST_BITS)
-        if not explained and self.problem.remaining:
+        if changed and self.problem.remaining:
             real, explained = self._verify()
         info: dict[str, Any] = {
             "unexplained_energy": self.unexplained,
