@@ -166,6 +166,13 @@ class _Search:
         total = float(torch.cat(self.queries.values).double().var())
         return self.noise / total if total else 0.0
 
+    def _left_over(self) -> float:
+        """Variance of the values that no subset explains, the noise's included."""
+        groups = self._groups()
+        left = sum(g.size * float(np.square(self._residual(g)).sum()) for g in groups)
+        rows = sum(g.values.size for g in groups)
+        return max(left / max(rows - self._count(), 1), self.noise)
+
     def _pending(self) -> bool:
         """Whether any bin of any group holds energy that is not explained."""
         return any(self._energies(g)[1].any() for g in self._groups())
@@ -192,7 +199,7 @@ class _Search:
         rows = max(LEAST_TEST, TEST_PER_SUBSET * (len(found) + 1))
         most = int(TEST_SHARE * self.problem.budget)
         if found:
-            powerful = TEST_Z**2 * self.noise / max(min(found), TINY) ** 2
+            powerful = TEST_Z**2 * self._left_over() / max(min(found), TINY) ** 2
             return max(rows, int(min(powerful, most)))
         return rows if self._noise_share() < NOISE_SHARE else max(rows, most)
 
@@ -331,12 +338,8 @@ class _Search:
 
     def _prune(self) -> None:
         """Drop subsets whose coefficient the joint fit cannot tell from zero."""
-        members, coefficients, errors = self._fitted()
-        groups = self._groups()
-        left = sum(g.size * float(np.square(self._residual(g)).sum()) for g in groups)
-        rows = sum(g.values.size for g in groups)
-        scale = max(left / max(rows - len(members), 1), self.noise) ** 0.5
-        keep = iter(np.abs(coefficients) > 3 * scale * errors)
+        _, coefficients, errors = self._fitted()
+        keep = iter(np.abs(coefficients) > 3 * self._left_over() ** 0.5 * errors)
         for coded in self.coded:
             coded.found = [subset for subset in coded.found if next(keep)]
 
