@@ -39,7 +39,7 @@ BIN_LEVEL = 1e-4
 # Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
 PASSES = 4
-LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.25
+LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.15
 TINY = 1e-100
 BUDGET_ENDED = "the budget ended before all energy was explained"
 
@@ -288,7 +288,8 @@ class _Search:
                 return stage
             if not self._extend(coded, stage):
                 break
-        return max([1, *(int(s.sum()) for c in self.coded for s in c.found)])
+        orders = sorted(int(s.sum()) for c in self.coded for s in c.found)
+        return max(orders[len(orders) // 2], 1) if orders else 1
 
     def _read_all(self, first: Coded) -> None:
         """Decode what can be, in ``first`` and then in every group, until nothing is new."""
