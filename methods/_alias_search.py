@@ -95,7 +95,6 @@ class _Search:
         while (coded := self._open(bits, stage)) is not None:
             before = self._count() - len(coded.found)
             stage = self._climb(coded)
-            self._prune()
             changed = True
             if self._settled() and not self._pending():
                 real, explained = self._verify()
@@ -277,6 +276,7 @@ class _Search:
         while True:
             coded.found = []
             self._read_all(coded)
+            self._prune()
             waiting = int(self._energies(coded.group)[2].sum())
             if not waiting or coded.complete or coded.whole:
                 break
