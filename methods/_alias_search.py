@@ -39,7 +39,7 @@ BIN_LEVEL = 1e-4
 # Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
 PASSES = 4
-LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.15
+LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.1
 TINY = 1e-100
 BUDGET_ENDED = "the budget ended before all energy was explained"
 

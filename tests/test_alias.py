@@ -166,10 +166,11 @@ REGIMES = [
 
 
 @pytest.mark.parametrize("seed", [100, 101])
-@pytest.mark.parametrize(("text", "budget"), REGIMES)
-def test_it_finds_what_is_planted(text: str, budget: int, seed: int) -> None:
-    problem, truth = planted(text, seed, budget)
+@pytest.mark.parametrize(("text", "rows"), REGIMES)
+def test_it_finds_what_is_planted_and_stops(text: str, rows: int, seed: int) -> None:
+    problem, truth = planted(text, seed, 16_000)
     found = attribute("actspec-alias", problem)
+    assert problem.spent["forward"] <= rows
     assert set(found.subsets) == set(truth.spectrum)
     coefficients = found.as_dict()
     for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True):
