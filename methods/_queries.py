@@ -86,7 +86,7 @@ def refitted(
         if abs(c) > half
     ]
     kept = [row for row in rows if tau is None or abs(row[1]) >= tau]
-    kept.sort(key=lambda row: -abs(row[1]))
+    kept.sort(key=lambda row: (-abs(row[1]), len(row[0]), row[0]))
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
         info["reason"] = f"no |coefficient| reaches tau={tau}" if rows else NOTHING

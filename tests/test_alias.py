@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from actspec_bench.methods._alias_groups import Group, fitted
+from actspec_bench.methods._bch import BCH, PRIMITIVE, field
+from actspec_bench.methods._linear import Span, solver
+from actspec_bench.methods._queries import Queries
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scoring import parity_sum, rng
+
+from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench.problem import Source
+from actspec_bench.registry import tasks
+from actspec_bench.sources import masked, uniform_patterns
+from actspec_bench.specs import Spec
+from actspec_bench.views import restarted
+
+TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4, 5, 6, 7): 0.6}
+
+
+def planted(text: str, seed: int, budget: int):
+    spec = Spec.parse(text, tasks)
+    instance = tasks[spec.name].function(seed, **spec.parameters)
+    return restarted(instance.problem, budget=budget, seed=seed), instance.truth
+
+
+def rows_of(subsets, n: int) -> np.ndarray:
+    out = np.zeros((len(subsets), n), np.uint8)
+    for row, subset in zip(out, subsets, strict=True):
+        row[list(subset)] = 1
+    return out
+
+
+@pytest.mark.parametrize("degree", range(1, len(PRIMITIVE) + 1))
+def test_the_field_has_every_element_once(degree: int) -> None:
+    power, logarithm = field(degree)
+    assert sorted(power[: 2**degree - 1]) == list(range(1, 2**degree))
+    assert (power[logarithm[1:]] == np.arange(1, 2**degree)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 13, 16, 17])
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_bch_decodes_every_subset_up_to_its_distance(n: int, stages: int) -> None:
+    code = BCH(n, rng(n))
+    checks = np.vstack([code.checks(s) for s in range(1, stages + 1)])
+    assert len(checks) == code.checks_of(stages)
+    subsets = rows_of([s for w in range(stages + 1) for s in combinations(range(n), w)], n)
+    found, decoded = code.decode(subsets @ checks.T % 2, stages)
+    assert found.all()
+    assert (decoded == subsets).all()
+
+
+@pytest.mark.parametrize("n", [12, 16, 64])
+def test_what_bch_decodes_has_the_given_checks_and_no_more_units(n: int) -> None:
+    code = BCH(n, rng(0))
+    checks = np.vstack([code.checks(s) for s in (1, 2, 3)])
+    bits = rng(1).integers(0, 2, (2000, len(checks)), dtype=np.uint8)
+    found, decoded = code.decode(bits, 3)
+    assert 0 < found.sum() < len(bits)
+    assert (decoded @ checks.T % 2 == bits)[found].all()
+    assert decoded.sum(1).max() <= 3
+    if n == 12:
+        subsets = rows_of([s for w in range(4) for s in combinations(range(n), w)], n)
+        words = {tuple(row) for row in subsets @ checks.T % 2}
+        assert [tuple(row) in words for row in bits.tolist()] == found.tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 10), st.integers(0, 2**32))
+def test_linear_equations_over_two_elements(n: int, extra: int, seed: int) -> None:
+    generator = rng(seed)
+    equations = generator.integers(0, 2, (n + extra, n), dtype=np.uint8)
+    span = Span()
+    rank = sum(span.add(row) for row in equations)
+    inverse = solver(equations)
+    assert (inverse is None) == (rank < n)
+    if inverse is not None:
+        x = generator.integers(0, 2, n, dtype=np.uint8)
+        assert (inverse @ (equations @ x % 2) % 2 == x).all()
+
+
+def group_of(terms: dict[tuple[int, ...], float], n: int, bits: int, seed: int) -> Group:
+    generator = rng(seed)
+    group = Group(np.eye(n, dtype=np.uint8)[generator.permutation(n)[:bits]])
+    queries = Queries(parity_sum(terms, n))
+    group.shift(queries, generator.integers(0, 2, (5, n), dtype=np.uint8))
+    return group
+
+
+@pytest.mark.parametrize("bits", [0, 1, 3, 6])
+def test_a_bin_is_the_signed_sum_of_its_coefficients(bits: int) -> None:
+    group = group_of(TERMS, 8, bits, bits)
+    expected = np.zeros_like(group.bins)
+    for subset, coefficient in TERMS.items():
+        at = sum(
+            int(direction[list(subset)].sum() % 2) << i
+            for i, direction in enumerate(group.directions)
+        )
+        for shift, offset in enumerate(group.offsets):
+            expected[shift, at] += coefficient * (-1.0) ** int(offset[list(subset)].sum())
+    assert group.bins == pytest.approx(expected, abs=1e-6)
+    members = rows_of(list(TERMS), 8)
+    assert group.residual(members, np.array(list(TERMS.values()))) == pytest.approx(0, abs=1e-6)
+
+
+def test_splitting_a_group_is_having_asked_the_larger_one() -> None:
+    queries = Queries(parity_sum(TERMS, 8))
+    generator = rng(4)
+    directions = np.eye(8, dtype=np.uint8)[:3]
+    offsets = generator.integers(0, 2, (4, 8), dtype=np.uint8)
+    small, large = Group(directions[:2]), Group(directions)
+    small.shift(queries, offsets)
+    small.split(queries, directions[2])
+    large.shift(queries, offsets)
+    assert small.values == pytest.approx(large.values)
+    assert small.bins == pytest.approx(large.bins)
+
+
+def test_the_fit_in_bins_is_least_squares_on_the_rows() -> None:
+    problem, truth = planted("planted-parity[n=12,terms=3,noise=0.5]", 0, 1000)
+    queries, generator, groups = Queries(problem), rng(0), []
+    for bits in (0, 2, 4):
+        group = Group(np.eye(12, dtype=np.uint8)[generator.permutation(12)[:bits]])
+        group.shift(queries, generator.integers(0, 2, (9, 12), dtype=np.uint8))
+        groups.append(group)
+    members = rows_of([*truth.spectrum, (0, 1, 2, 3)], 12)
+    off = (torch.cat(queries.patterns).numpy() < 0).astype(int)
+    design = 1.0 - 2.0 * (off @ members.T % 2)
+    expected = np.linalg.lstsq(design, torch.cat(queries.values).double().numpy(), rcond=None)[0]
+    coefficients, errors = fitted(groups, members)
+    assert coefficients == pytest.approx(expected, abs=1e-6)
+    assert errors == pytest.approx(np.sqrt(np.linalg.inv(design.T @ design).diagonal()), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 11])
+def test_it_agrees_with_the_exact_transform(n: int, seed: int) -> None:
+    generator = rng(seed)
+    terms = {(): 0.7}
+    for coefficient in (1.0, -0.8, 0.6, 0.45):
+        terms[tuple(np.flatnonzero(generator.integers(0, 2, n)).tolist())] = coefficient
+    exact = attribute("exact-wht", restarted(parity_sum(terms, n), budget=2**n, seed=0)).as_dict()
+    found = attribute("actspec-alias", restarted(parity_sum(terms, n), budget=4000, seed=seed))
+    assert found.as_dict() == pytest.approx(exact, abs=1e-5)
+    assert "stopped" not in found.info
+
+
+REGIMES = [
+    ("planted-parity[order=2,overlap=1,noise=0.05]", 360),
+    ("planted-parity[order=3,overlap=1,noise=0.05]", 530),
+    ("planted-parity[order=5,overlap=2,noise=0.05]", 870),
+    ("planted-parity[order=8,overlap=2,noise=0.05]", 1370),
+    ("planted-parity[n=256,order=2,overlap=1,noise=0.05]", 460),
+    ("planted-parity[n=256,order=8,overlap=2,noise=0.05]", 1760),
+    ("planted-parity[terms=10,order=5,overlap=2,noise=0.05]", 1150),
+    ("planted-parity[terms=4,order=20,overlap=8,noise=0.05]", 1600),
+    ("planted-parity[n=1024,terms=10,orders=(1,2,3,4,5,6,7,8),noise=0.05]", 4300),
+    ("planted-parity[terms=3,readout=decision,low=0.9,high=1.1]", 2000),
+    ("planted-parity[order=5,overlap=2,noise=1.0]", 16_000),
+]
+
+
+@pytest.mark.parametrize("seed", [100, 101])
+@pytest.mark.parametrize(("text", "rows"), REGIMES)
+def test_it_finds_what_is_planted_and_stops(text: str, rows: int, seed: int) -> None:
+    problem, truth = planted(text, seed, 16_000)
+    found = attribute("actspec-alias", problem)
+    assert problem.spent["forward"] <= rows
+    assert set(found.subsets) == set(truth.spectrum)
+    coefficients = found.as_dict()
+    for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True):
+        assert low <= coefficients[subset] <= high
+        assert coefficients[subset] == pytest.approx(truth.spectrum[subset], abs=0.15)
+
+
+def test_intervals_cover_at_their_rate() -> None:
+    covered = []
+    for seed in range(60):
+        problem, truth = planted("planted-parity[noise=0.05]", seed, 1000)
+        found = attribute("actspec-alias", problem)
+        covered += [
+            low <= truth.spectrum[subset] <= high
+            for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True)
+            if subset in truth.spectrum
+        ]
+    assert len(covered) > 280
+    assert 0.91 <= np.mean(covered) <= 0.98
+
+
+@pytest.mark.parametrize(("n", "readout"), [(3, "margin"), (64, "margin"), (64, "decision")])
+def test_pure_noise_yields_discoveries_at_most_at_the_stated_rate(n: int, readout: str) -> None:
+    wrong = 0
+    for seed in range(60):
+        problem, _ = planted(f"planted-nothing[n={n},readout={readout}]", seed, 1500)
+        found = attribute("actspec-alias", problem)
+        wrong += len(found.subsets) > 0
+        assert found.subsets or found.info["reason"] == "no coefficient can be told from zero"
+    assert wrong <= 6  # of 60 at a rate of 5%: more has probability 0.03
+
+
+@pytest.mark.parametrize("budget", [1000, 6000])
+def test_a_function_that_is_not_sparse_is_told_by_the_energy_left(budget: int) -> None:
+    """Of the majority of 15 units the 15 single units explain 0.66; by symmetry all are equal."""
+    majority = Problem.from_function(lambda x: x.sum(1).sign(), 15, budget=budget, seed=1)
+    found = attribute("actspec-alias", majority)
+    assert found.info["stopped"] == "the budget ended before all energy was explained"
+    assert found.info["unexplained_energy"] > 0.1
+    assert majority.remaining >= 0
+    noise = Problem.from_function(lambda x: (x @ weights).mul(1e4).sin(), 40, budget=budget)
+    weights = torch.linspace(1, 2, 40) ** 3
+    found = attribute("actspec-alias", noise)
+    assert len(found.subsets) <= 1
+    assert found.info["unexplained_energy"] > 0.8
+
+
+def test_the_whole_space_is_averaged_where_noise_is_all_that_is_left() -> None:
+    """A coefficient of a fifth of the noise is found once the 8 bins have been averaged."""
+    source = restarted(parity_sum({(0, 2): 0.2}, 3), budget=1, seed=0)._source
+    noisy = Source(**{**vars(source), "noise": 1.0})
+    found = [attribute("actspec-alias", Problem(noisy, budget=8000, seed=s)) for s in range(3)]
+    assert [f.subsets for f in found] == [((0, 2),)] * 3
+    assert [f.info["noise"] for f in found] == pytest.approx([1.0] * 3, rel=0.3)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_constant_function_has_no_subsets(value: float) -> None:
+    problem = Problem.from_function(lambda x: 0 * x[:, 0] + value, 20)
+    found = attribute("actspec-alias", problem)
+    assert found.subsets == ()
+    assert found.info["reason"] == "no coefficient can be told from zero"
+    assert found.info["unexplained_energy"] is None
+    assert problem.spent["forward"] < 100
+
+
+def test_it_stops_once_all_is_explained_and_reports_no_smaller_than_tau() -> None:
+    problem = parity_sum(TERMS, 64)
+    found = attribute("actspec-alias", problem)
+    assert found.as_dict() == pytest.approx(TERMS, abs=1e-4)
+    assert problem.spent["forward"] < 1000
+    assert found.info["unexplained_energy"] < 1e-6
+    found = attribute("actspec-alias", parity_sum(TERMS, 64), tau=0.7)
+    assert set(found.subsets) == {(0, 3), (1,)}
+
+
+@pytest.mark.parametrize("budget", [1, 10, 50])
+def test_too_small_a_budget_is_told_before_any_row_is_spent(budget: int) -> None:
+    problem = restarted(parity_sum(TERMS, 64), budget=budget, seed=0)
+    with pytest.raises(NotApplicable, match=f"at least 60 rows and {budget} of the budget"):
+        attribute("actspec-alias", problem)
+    assert problem.remaining == budget
+
+
+@pytest.mark.parametrize("budget", [60, 61, 75, 100, 180])
+def test_a_small_budget_is_kept_to(budget: int) -> None:
+    for seed in range(5):
+        problem, truth = planted("planted-parity[noise=0.05]", seed, budget)
+        found = attribute("actspec-alias", problem)
+        assert set(found.subsets) <= set(truth.spectrum)
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    x = uniform_patterns(4)(30, torch.Generator().manual_seed(0))
+    for problem, message in (
+        (planted("digits-hidden", 0, 10**4)[0], "real activations and given rows cannot answer"),
+        (Problem.from_samples(x, x[:, 0]), "real activations and given rows cannot answer"),
+        (planted("planted-parity[constants=2]", 0, 10**4)[0], "under the uniform distribution"),
+        (planted("planted-parity[correlation=0.5]", 0, 10**4)[0], "the uniform distribution"),
+    ):
+        with pytest.raises(NotApplicable, match=message):
+            attribute("actspec-alias", problem)
+        assert problem.spent["forward"] == 0
+    with pytest.raises(ValueError, match="not finite"):
+        attribute("actspec-alias", Problem.from_function(lambda x: x[:, 0] / 0 * 0, 12))
+
+
+def test_a_masked_problem_is_served() -> None:
+    source = masked(lambda x: x[:, 1] * x[:, 4] - 0.5 * x[:, 2], 9, readout="margin")
+    found = attribute("actspec-alias", Problem(source, seed=2))
+    assert found.as_dict() == pytest.approx({(1, 4): 1.0, (2,): -0.5}, abs=1e-5)
+
+
+def test_same_seed_same_answer_and_same_queries() -> None:
+    runs = []
+    for seed in (5, 5, 6):
+        problem, _ = planted("planted-parity[noise=0.5]", 5, 6000)
+        problem = restarted(problem, budget=6000, seed=seed)
+        runs.append((attribute("actspec-alias", problem).as_dict(), problem.remaining))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
