@@ -14,7 +14,7 @@ from actspec_bench.regression import Fit, discoveries, least_squares, linearly_i
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem
 
-ROWS_PER_CANDIDATE = 8
+ROWS_PER_CANDIDATE = 4
 INTERVAL_Z = 1.959964
 NOTHING = "no coefficient can be told from zero"
 
