@@ -96,6 +96,7 @@ class _Search:
             before = self._count() - len(coded.found)
             stage = self._climb(coded)
             changed = True
+            self._pool_noise(coded)
             if self._settled() and not self._pending():
                 real, explained = self._verify()
                 changed = False
@@ -176,6 +177,10 @@ class _Search:
         """Whether any bin of any group holds energy that is not explained."""
         return any(self._energies(g)[1].any() for g in self._groups())
 
+    def _largest(self) -> float:
+        """Largest energy of a bin that is not explained."""
+        return max(float(self._energies(g)[0].max()) for g in self._groups())
+
     def _settled(self) -> bool:
         """Whether three standard errors of the energy in all rows, made by noise, are small."""
         rows = sum(g.values.size for g in self._groups())
@@ -238,12 +243,14 @@ class _Search:
         """Whether more bins are not worth their rows."""
         energy, real, clean = self._energies(group)
         if not real.any():
-            return self._settled() and not self._pending()
+            limit = self.noise / group.size * threshold(len(group.offsets), self.freedom)
+            return self._settled() and (not self._pending() or limit < self._largest())
         if energy[clean].sum() >= CLEAR_SHARE * energy[real].sum():
             return True
         # Well above the noise and with room to spare, two coefficients share a bin by bad luck.
-        loud = energy[real].min() > LOUD * self.noise / group.size
-        return bool(loud and group.size >= ROOM * real.sum())
+        loud = real & (energy > LOUD * self.noise / group.size)
+        most = energy[loud].sum() >= 0.5 * energy[real].sum()
+        return bool(most and group.size >= ROOM * loud.sum())
 
     def _extend(self, coded: Coded, stage: int) -> bool:
         """Ask for the checks up to ``stage`` if the budget allows."""
@@ -336,6 +343,15 @@ class _Search:
         if self.exact:
             self.noise, done = ROUNDING**2 * scale, REPEATS[-1]
         self.freedom = done
+
+    def _pool_noise(self, coded: Coded) -> None:
+        """Let a group in which nothing is above the noise add to what is known of it."""
+        if self.exact or self._energies(coded.group)[1].any():
+            return
+        square = float(np.square(self._residual(coded.group)).sum()) * coded.group.size
+        more = coded.group.values.size - len(coded.found)
+        self.noise = (self.freedom * self.noise + square) / (self.freedom + more)
+        self.freedom += more
 
     def _prune(self) -> None:
         """Drop subsets whose coefficient the joint fit cannot tell from zero."""
