@@ -57,7 +57,7 @@ def least_squares(
     drown rows that stand alone. Where every row stands alone, residuals are divided by one
     minus their leverage (HC3: MacKinnon & White 1985): without that a coefficient that hangs
     on a few rows, which it fits, would seem to have no error. A row that a coefficient fits
-    exactly counts with the range of the values instead.
+    exactly counts with the largest such residual of the others.
     Errors are never taken below the rounding error of the values.
     """
     mask = membership([(), *subsets], pattern.shape[1])
@@ -81,9 +81,8 @@ def least_squares(
     if independent == rows:
         alone = 1 - ((design @ bread) * design).sum(1)
         fits = alone < EXACT_FIT
-        residual = torch.where(
-            fits, outcome.max() - outcome.min(), residual / alone.masked_fill(fits, 1)
-        )
+        residual = (residual / alone).masked_fill(fits, 0)
+        residual = torch.where(fits, residual.abs().max(), residual)
         scale = 1.0
     else:
         scale = independent / freedom
