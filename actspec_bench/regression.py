@@ -28,18 +28,24 @@ OWN_SHARE = 1e-3
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients (m,) of the characters, their standard errors (m,), and degrees of freedom."""
+    """Coefficients of the characters, their standard errors and degrees of freedom, all (m,)."""
 
     coefficients: Float[Tensor, " subsets"]
     errors: Float[Tensor, " subsets"]
-    freedom: int
+    freedom: Float[Tensor, " subsets"]
 
     def p_values(self) -> Float[ndarray, " subsets"]:
         """Two-sided p-values of the coefficients being zero (Student's t)."""
         from scipy.stats import t
 
         statistic = (self.coefficients.abs() / self.errors.clamp(min=1e-300)).numpy()
-        return np.asarray(2 * t.sf(statistic, self.freedom))
+        return np.asarray(2 * t.sf(statistic, self.freedom.numpy()))
+
+    def half_widths(self, level: float = 0.95) -> Float[Tensor, " subsets"]:
+        """Half widths of the coefficients' confidence intervals (Student's t)."""
+        from scipy.stats import t
+
+        return self.errors * torch.from_numpy(t.ppf((1 + level) / 2, self.freedom.numpy()))
 
 
 def least_squares(
@@ -59,6 +65,10 @@ def least_squares(
     on a few rows, which it fits, would seem to have no error. A row that a coefficient fits
     exactly counts with the largest such residual of the others.
     Errors are never taken below the rounding error of the values.
+
+    Degrees of freedom are G - p, or as many as a coefficient's variance has by what the groups
+    contribute to it, 3 (sum v)^2 / sum v^2 for contributions v whose roots are normal, if that
+    is less: a few large groups do not make a normal mean (Satterthwaite 1946).
     """
     mask = membership([(), *subsets], pattern.shape[1])
     design = characters(pattern, mask).double()
@@ -87,10 +97,13 @@ def least_squares(
     else:
         scale = independent / freedom
     scores = _summed(design * (weight * residual)[:, None], position, sizes)
-    meat = scores.T @ scores * scale
-    errors = (bread @ meat @ bread).diagonal().clamp(min=0).sqrt()
+    shares = (scores @ bread).square() * scale
+    errors = shares.sum(0).sqrt()
+    # Of a normal variable the mean fourth power is three times the squared variance.
+    effective = 3 * errors**4 / shares.square().sum(0).clamp(min=1e-300)
     floor = NUMERICAL_FLOOR * outcome.std() / rows**0.5
-    return Fit(solution[1:], errors.clamp(min=float(floor))[1:], freedom)
+    effective = torch.where(errors > floor, effective.clamp(min=1, max=freedom), freedom)
+    return Fit(solution[1:], errors.clamp(min=float(floor))[1:], effective[1:])
 
 
 def _solve(design: Tensor, outcome: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

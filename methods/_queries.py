@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from actspec_bench.problem import Problem
 
 ROWS_PER_CANDIDATE = 4
-INTERVAL_Z = 1.959964
 NOTHING = "no coefficient can be told from zero"
 
 
@@ -79,7 +78,7 @@ def refitted(
         info["reason"] = NOTHING
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets)
-    halves = INTERVAL_Z * fit.errors
+    halves = fit.half_widths()
     rows = [
         (subset, c, half)
         for subset, c, half in zip(subsets, fit.coefficients.tolist(), halves.tolist(), strict=True)
