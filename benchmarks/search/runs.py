@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -164,6 +165,8 @@ def _serve(connection: Connection, name: str) -> None:
     """Answer requests for runs of one contestant until the other end closes."""
     torch.set_num_threads(1)
     contestant = CONTESTANTS[name]
+    if not contestant.ours:
+        warnings.simplefilter("ignore")
     for package in contestant.packages:
         __import__(package)
     calls = 0
@@ -269,9 +272,10 @@ def race(
         for regime in ordered:
             if regime.only and contestant.name not in regime.only:
                 continue
-            reason = absent or contestant.refuses(regime)
+            refused = contestant.refuses(regime)
+            reason = absent or refused or contestant.spared(regime)
             if reason:
-                status: Status = "absent" if absent else "unsupported"
+                status: Status = "absent" if absent else "unsupported" if refused else "skipped"
                 yield Run(regime.name, contestant.name, seeds[0], None, status, reason)
                 continue
             if regime.fresh:
