@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -24,11 +22,11 @@ from actspec_bench.registry import tasks
 from actspec_bench.views import restarted
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
+from benchmarks.search.threads import one_thread
 
-__all__ = ["FIRST_SEED", "Child", "Run", "one_thread", "race", "run_once"]
+__all__ = ["FIRST_SEED", "Child", "Run", "race", "run_once"]
 
 Status = Literal["ok", "error", "timeout", "over-budget", "absent", "unsupported", "skipped"]
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA")
 # Instances are others than those anybody would tune on.
 FIRST_SEED = 100
 GRACE = 10.0
@@ -178,22 +176,6 @@ def _serve(connection: Connection, name: str) -> None:
             return
         connection.send(run_once(contestant, regime, seed, budget, calls))
         calls += 1
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Environment of a child with one thread in every library that it may use."""
-    names = [f"{library}_NUM_THREADS" for library in THREADS]
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @dataclass
