@@ -32,6 +32,8 @@ CACHED = 2**20
 # size: sums and differences over so short a stride cannot be vectorised.
 MATRIX = 16
 MATRIX_NUMBERS = 2**16
+# Below this torch's sums stay on one thread, and a product that starts others waits for them.
+LEAST_MATRIX_NUMBERS = 2**15
 
 
 def membership(subsets: Sequence[Sequence[int]], n: int) -> Bool[Tensor, "subsets n"]:
@@ -87,9 +89,10 @@ def walsh_hadamard_(values: Float[Tensor, "*batch patterns"]) -> Float[Tensor, "
 
     The fast transform over the last dimension, for each batch entry by itself: n levels of sums
     and differences, :math:`n 2^n` additions, not normalised, so that twice is :math:`2^n` times
-    the identity. Positions are as in `walsh_hadamard`. The first four levels are a product with
-    the 16 x 16 Hadamard matrix on the CPU, and levels are done over parts that fit a processor's
-    cache (Fino & Algazi 1976, *Unified matrix treatment of the fast Walsh-Hadamard transform*).
+    the identity. Positions are as in `walsh_hadamard`. The first four levels of large arrays are
+    a product with the 16 x 16 Hadamard matrix on the CPU, and levels are done over parts that
+    fit a processor's cache (Fino & Algazi 1976, *Unified matrix treatment of the fast
+    Walsh-Hadamard transform*).
 
     Parameters
     ----------
@@ -142,10 +145,10 @@ def _checked_size(values: Tensor) -> int:
 
 def _first_levels(part: Tensor, size: int) -> int:
     """Do the levels within ``MATRIX`` neighbours and return how many numbers they join, or 1."""
-    # Elsewhere, or with this setting, products of float32 may be rounded to fewer digits.
-    if part.device.type != "cpu" or (
-        part.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"
-    ):
+    if part.numel() < LEAST_MATRIX_NUMBERS or part.device.type != "cpu":
+        return 1
+    # With this setting products of float32 may be rounded to fewer digits.
+    if part.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
         return 1
     width = min(size, MATRIX)
     hadamard = _hadamard(width, part.dtype)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -23,11 +22,11 @@ from actspec_bench.registry import tasks
 from actspec_bench.views import restarted
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
+from benchmarks.search.threads import one_thread
 
-__all__ = ["FIRST_SEED", "Child", "Run", "one_thread", "race", "run_once"]
+__all__ = ["FIRST_SEED", "Child", "Run", "race", "run_once"]
 
 Status = Literal["ok", "error", "timeout", "over-budget", "absent", "unsupported", "skipped"]
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA")
 # Instances are others than those anybody would tune on.
 FIRST_SEED = 100
 GRACE = 10.0
@@ -164,6 +163,8 @@ def _serve(connection: Connection, name: str) -> None:
     """Answer requests for runs of one contestant until the other end closes."""
     torch.set_num_threads(1)
     contestant = CONTESTANTS[name]
+    if not contestant.ours:
+        warnings.simplefilter("ignore")
     for package in contestant.packages:
         __import__(package)
     calls = 0
@@ -175,22 +176,6 @@ def _serve(connection: Connection, name: str) -> None:
             return
         connection.send(run_once(contestant, regime, seed, budget, calls))
         calls += 1
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Environment of a child with one thread in every library that it may use."""
-    names = [f"{library}_NUM_THREADS" for library in THREADS]
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @dataclass
@@ -269,9 +254,10 @@ def race(
         for regime in ordered:
             if regime.only and contestant.name not in regime.only:
                 continue
-            reason = absent or contestant.refuses(regime)
+            refused = contestant.refuses(regime)
+            reason = absent or refused or contestant.spared(regime)
             if reason:
-                status: Status = "absent" if absent else "unsupported"
+                status: Status = "absent" if absent else "unsupported" if refused else "skipped"
                 yield Run(regime.name, contestant.name, seeds[0], None, status, reason)
                 continue
             if regime.fresh:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.spectrum import walsh_hadamard_
-from benchmarks.search.runs import one_thread
+from benchmarks.search.threads import one_thread
 
 __all__ = ["OURS", "PASSES", "Timing", "transforms"]
 
