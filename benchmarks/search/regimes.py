@@ -1,4 +1,8 @@
-"""What is measured: the regimes, their budgets, and the figures to reach in them."""
+"""What is measured: the regimes, their budgets, and the figures to reach in them.
+
+Figures are lowered whenever a method does better, with some room for other seeds, so that what
+was once reached is not lost unseen.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +123,7 @@ CENTRE = Regime(
     "n=64, k=5, order 3",
     _parities(64, 5, 3),
     points=(("n", "64"), ("k", "5"), ("order", "3"), ("noise", "0.05"), ("overlap", "1")),
-    figures=_exact(8 * K, 530),
+    figures=_exact(K, 260),
     elsewhere="SPEX 864 told t=5",
 )
 TIMED = Regime(
@@ -137,7 +141,7 @@ _FIGURES = (
         "n=64, k=5, order 2",
         _parities(64, 5, 2),
         points=(("order", "2"),),
-        figures=_exact(4 * K, 360),
+        figures=_exact(K, 200),
         elsewhere="SPEX 864 told t=5",
     ),
     CENTRE,
@@ -145,77 +149,77 @@ _FIGURES = (
         "n=64, k=5, order 5",
         _parities(64, 5, 5),
         points=(("order", "5"),),
-        figures=_exact(16 * K, 870),
+        figures=_exact(K, 450),
         elsewhere="SPEX 864 told t=5",
     ),
     Regime(
         "n=64, k=5, order 8",
         _parities(64, 5, 8),
         points=(("order", "8"),),
-        figures=_exact(32 * K, 1370),
+        figures=_exact(2 * K, 450),
         elsewhere="SPEX 2,736 told t=8; recall 0 told t=5",
     ),
     Regime(
         "n=256, k=5, order 2",
         _parities(256, 5, 2),
-        figures=_exact(8 * K, 460),
+        figures=_exact(2 * K, 200),
         elsewhere="SPEX 888 told t=5",
     ),
     Regime(
         "n=256, k=5, order 5",
         _parities(256, 5, 5),
-        figures=_exact(32 * K, 1110),
+        figures=_exact(2 * K, 350),
         elsewhere="SPEX 2,208 told t=5",
     ),
     Regime(
         "n=256, k=5, order 8",
         _parities(256, 5, 8),
-        figures=_exact(64 * K, 1760),
+        figures=_exact(4 * K, 600),
         elsewhere="SPEX 3,504 told t=8",
     ),
     Regime(
         "n=64, k=10, order 5",
         _parities(64, 10, 5),
-        figures=_exact(32 * K, 1150),
+        figures=_exact(4 * K, 650),
         elsewhere="SPEX 864 told t=5",
     ),
     Regime(
         "n=64, k=10, order 8",
         _parities(64, 10, 8),
-        figures=_exact(64 * K, 2740),
+        figures=_exact(4 * K, 900),
         elsewhere="SPEX 2,736 told t=8",
     ),
     Regime(
         "n=64, k=4, order 20",
         _parities(64, 4, 20),
         budgets=BUDGETS[:6],
-        figures=(Figure(ALIAS, "exact", 1600),),
+        figures=(Figure(ALIAS, "exact", 950),),
         elsewhere="none",
     ),
     Regime(
         "n=1024, k=10, orders 1 to 8",
         _parities(1024, 10, tuple(range(1, 9))),
         budgets=BUDGETS,
-        figures=(Figure(OURS, "recall", 128 * K, 0.9), Figure(ALIAS, "exact", 4300)),
+        figures=(Figure(OURS, "recall", 16 * K, 0.9), Figure(ALIAS, "exact", 1300)),
         elsewhere="-",
     ),
     Regime(
         "sign of 3 parities, n=64, orders 2 and 3",
         _parities(64, 3, (2, 3), overlap=1, readout="decision", low=0.75, high=1.25),
-        figures=_exact(4 * K, 2 * K),
+        figures=_exact(K, 350),
         elsewhere="SPEX recall 0.75 to 0.88 at 64,000",
     ),
     Regime(
         "noise 1.0, n=64, k=5, order 3",
         _parities(64, 5, 3, 1.0),
         points=(("noise", "1.0"),),
-        figures=(Figure(OURS, "recall", 32 * K, 0.9), Figure(ALIAS, "recall", 16 * K, 1.0)),
+        figures=(Figure(OURS, "recall", 16 * K, 0.95), Figure(ALIAS, "recall", 8 * K, 1.0)),
         elsewhere="SPEX recall 1.00 at 16,000",
     ),
     Regime(
         "noise 1.0, n=64, k=5, order 5",
         _parities(64, 5, 5, 1.0),
-        figures=(Figure(OURS, "recall", 32 * K, 0.9), Figure(ALIAS, "recall", 16 * K, 1.0)),
+        figures=(Figure(OURS, "recall", 16 * K, 0.95), Figure(ALIAS, "recall", 8 * K, 1.0)),
         elsewhere="SPEX recall 1.00 at 16,000",
     ),
     Regime(
