@@ -245,7 +245,7 @@ def test_the_command_writes_tables_and_pictures(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"{CENTRE.name}: actspec exact at 8,000:" in done.stdout
+    assert f"{CENTRE.name}: actspec {CENTRE.figures[0].text}:" in done.stdout
     table = pd.read_csv(tmp_path / "search.csv")
     assert set(table["method"]) == {"actspec", "ArchDetect"}
     assert (table["status"] == "ok").all()
