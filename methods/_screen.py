@@ -2,8 +2,9 @@
 
 Units are flipped one at a time on shared base rows; those that changed nothing are then redrawn
 all together, and wherever that changes the value, bisection finds a unit that does (Blum,
-Hellerstein & Littlestone 1995, section 3: relevant attributes by binary search). So units are
-dropped only after the value stood still while all of them moved.
+Hellerstein & Littlestone 1995, section 3: relevant attributes by binary search). So where single
+changes stand out of the noise, units are dropped only after the value stood still while all of
+them moved; where means of several changes do, by an F test; and where neither does, not at all.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
             f"the influence screen of {len(units)} units needs at least {needed:,} rows and "
             f"{problem.remaining:,} of the budget of {problem.budget:,} remain"
         )
-    rows = int(SHARE * problem.remaining)
+    reserve = problem.remaining - int(SHARE * problem.remaining)
     first = queries.next_group
     base = _mixed(queries, BASES)
     clean = queries.ask(base, BASES)
@@ -76,10 +77,8 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     change = max(LEAST_CHANGE * float(clean.var()), rounding)
     clear = CHANGE_Z**2 * noise <= change
     flips = max(int(FLIP_SHARE * problem.remaining / len(units)), FLIPS[0])
-    if not clear:
-        needed = 2 * (CHANGE_Z * noise / change) ** 2
-        if needed > flips:
-            return Screen(units, {}, len(units))
+    if not clear and 2 * (CHANGE_Z * noise / change) ** 2 > flips:
+        return Screen(units, {}, len(units))
     flips = min(flips, FLIPS[1])
     base, clean = base[:flips], clean[:flips]
     if flips > BASES:
@@ -102,7 +101,6 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     threshold = CHANGE_Z * noise**0.5
     found = sorted(influence, key=lambda unit: -influence[unit])
     rest = [unit for unit in units if unit not in influence]
-    reserve = problem.remaining - rows
     while rest:
         hits = _bisected(queries, rest, threshold, problem.remaining - reserve)
         if hits is None:

@@ -126,7 +126,7 @@ CONTESTANTS = {
             "actspec-alias",
             _method("actspec-alias"),
             ours=True,
-            smallest=500,
+            smallest=125,
             largest=16_000,
             refuses=_needs_patterns,
         ),

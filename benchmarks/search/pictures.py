@@ -160,7 +160,7 @@ def _recall(
 ) -> None:
     """Mean recall against mean rows used, up to the budget that is exact on every seed."""
     for axis, (order, regime) in zip(axes, by_order, strict=True):
-        axis.set(xscale="log", ylim=(-0.04, 1.06), xlim=(200, 130_000))
+        axis.set(xscale="log", ylim=(-0.04, 1.06), xlim=(60, 130_000))
         axis.set_title(f"{regime}" if order != "mixed" else "n=64, k=5, mixed orders", fontsize=9)
         _in_thousands(axis.xaxis)
         axis.set_xlabel("rows used")

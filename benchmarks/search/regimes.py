@@ -13,7 +13,7 @@ from typing import Any, Literal
 __all__ = ["CENTRE", "QUICK", "REGIMES", "TIMED", "WHT_FIGURE", "Figure", "Regime"]
 
 K = 1000
-BUDGETS = tuple(K * 2**j // 2 for j in range(9))
+BUDGETS = tuple(125 * 2**j for j in range(11))
 OURS, ALIAS = "actspec", "actspec-alias"
 Dimension = Literal["n", "k", "order", "noise", "overlap"]
 # Units that a subset shares with those before it. Orders whose sets are to fit need more.
@@ -84,7 +84,7 @@ class Regime:
     name: str
     task: str
     given_rows: int = 0
-    budgets: tuple[int, ...] = BUDGETS[:8]
+    budgets: tuple[int, ...] = BUDGETS[:10]
     fresh: bool = False
     only: tuple[str, ...] = ()
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -192,7 +192,7 @@ _FIGURES = (
     Regime(
         "n=64, k=4, order 20",
         _parities(64, 4, 20),
-        budgets=BUDGETS[:6],
+        budgets=BUDGETS[:8],
         figures=(Figure(ALIAS, "exact", 950),),
         elsewhere="none",
     ),

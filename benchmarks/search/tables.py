@@ -89,7 +89,7 @@ FIGURES_READ = (
 EXACT_READ = (
     "Mean rows used (most, where they differ) at the smallest budget tried that is exact on every "
     "seed; else the share of exact seeds and the mean recall of planted sets at the largest. "
-    "Budgets are 500 or 1,000 times powers of two; of the others' searches, powers of four. "
+    "Budgets are 125 times powers of two; of the others' searches, powers of four. "
     "ArchDetect and boofun take no budget; ArchDetect is told roughly how many pairs interact."
 )
 SECONDS_READ = (
