@@ -70,7 +70,7 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     reserve = problem.remaining - int(SHARE * problem.remaining)
     first = queries.next_group
     base = _mixed(queries, BASES)
-    clean = queries.ask(base, BASES)
+    clean = queries.ask(base, BASES).double()
     again = queries.ask(base, BASES, first=first)
     rounding = ROUNDING**2 * float(clean.square().mean())
     noise = max(float((again - clean).square().mean()), rounding)

@@ -51,6 +51,7 @@ PASSES = 8
 NEW_A_PASS = 32
 ROWS_A_PARAMETER = 8
 FOUND_T = 4.5
+EXPLAINED = 1e-12
 SCAN_ORDER = 3
 SCAN_SUBSETS = 100_000
 SCAN_POOL = 1024
@@ -125,6 +126,11 @@ def search(
     subsets = tested(queries, fresh, candidates, fdr)
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
+    if not found.subsets and info.get("units_beyond_budget"):
+        info["reason"] += (
+            f", and the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
+            "units unsearched: a larger one is needed"
+        )
     kept = distinct_subsets(draws, found.subsets, gamma)
     return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
 
@@ -151,14 +157,16 @@ def _branch(
     trees = [_levels(queries, units, rows // len(orders), first) for units in orders]
     pattern = torch.cat(queries.patterns[first:])
     groups = torch.cat(queries.groups[first:])
-    values = torch.cat(queries.values[first:])
-    residual = values - values.mean()
-    floor = 1e-12 * float(residual.square().mean())
+    values = torch.cat(queries.values[first:]).double()
+    values = values - values.mean()
+    scale = float(values.square().mean().sqrt()) or 1.0
+    values = values / scale
+    residual = values
     found: list[Subset] = []
     candidates: list[Subset] = []
     for _ in range(PASSES):
         walks = [
-            _walk(levels, units, residual, tau, max_branch)
+            _walk(levels, units, residual.float(), None if tau is None else tau / scale, max_branch)
             for levels, units in zip(trees, orders, strict=True)
         ]
         new = dict.fromkeys(s for subsets, _ in walks for s in subsets[:NEW_A_PASS] if s)
@@ -169,13 +177,13 @@ def _branch(
         if set(found) == before:
             break
         coefficients = least_squares(pattern, values, found, groups).coefficients
-        fitted = characters(pattern, membership(found, pattern.shape[1])) @ coefficients.float()
-        residual = values - fitted
+        chi = characters(pattern, membership(found, pattern.shape[1])).double()
+        residual = values - chi @ coefficients
         residual = residual - residual.mean()
-        if float(residual.square().mean()) <= floor:
+        if float(residual.square().mean()) <= EXPLAINED:
             candidates = found
             break
-    return candidates, sqrt(2 * bound) if tau is None else tau
+    return candidates, scale * sqrt(2 * bound) if tau is None else tau
 
 
 def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[Level]:

@@ -317,3 +317,26 @@ def test_what_the_function_returns_is_checked() -> None:
             attribute("actspec", Problem.from_function(function, 8))
     with pytest.raises(ValueError, match="at least 1, not 0"):
         Problem.from_function(lambda x: x[:, 0], 0)
+
+
+def test_a_budget_that_leaves_units_unsearched_says_so() -> None:
+    found = attribute("actspec", Problem.from_function(lambda x: x[:, 0], 8, budget=100))
+    assert not found.subsets
+    assert found.info["reason"].endswith(
+        "the budget of 100 rows left 1 units unsearched: a larger one is needed"
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_size_of_the_values_does_not_matter(scale: float) -> None:
+    problem = restarted(
+        parity_sum({s: c * scale for s, c in TERMS.items()}, 12), budget=4000, seed=0
+    )
+    found = attribute("actspec", problem)
+    assert {s: c / scale for s, c in found.as_dict().items()} == pytest.approx(TERMS)
+    assert set(
+        attribute("actspec", restarted(problem, budget=4000, seed=0), tau=0.6 * scale).subsets
+    ) == {
+        (0, 3),
+        (1,),
+    }
