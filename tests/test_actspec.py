@@ -323,7 +323,7 @@ def test_a_budget_that_leaves_units_unsearched_says_so() -> None:
     found = attribute("actspec", Problem.from_function(lambda x: x[:, 0], 8, budget=100))
     assert not found.subsets
     assert found.info["reason"].endswith(
-        "the budget of 100 rows left 1 units unsearched: a larger one is needed"
+        "the budget of 100 rows left 8 units unsearched: a larger one is needed"
     )
 
 
