@@ -34,7 +34,7 @@ CLEAR_SHARE = 0.2
 LOUD, ROOM = 10.0, 4
 # Rows asked twice: at first, if the values then differ, and if noise is more than a small share.
 REPEATS, NOISE_SHARE = (8, 16, 64), 0.05
-ROUNDING = 1e-5
+ROUNDING = 2e-6
 BIN_LEVEL = 1e-4
 # Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
@@ -375,9 +375,9 @@ class _Search:
         group.values = group.bins = self.queries.values[-1].double().numpy()[:, None]
         square = float(np.square(group.residual(members, coefficients)).mean())
         self.uncoded.append(group)
-        energy = sum(c**2 for _, c in candidates) + max(square, self.noise)
         constant = self.exact and not candidates and square <= self.noise
-        if energy and not constant:
-            self.unexplained = max(square - self.noise, 0.0) / energy
+        if not constant:
+            left = self._left_over()
+            self.unexplained = (left - self.noise) / (sum(c**2 for _, c in candidates) + left)
         bound = self.noise * threshold(rows, self.freedom) * (1 + len(members) / rows)
         return real, square <= bound

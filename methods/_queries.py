@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actspec_bench.problem import Problem
 
 ROWS_PER_CANDIDATE = 4
-NOTHING = "no coefficient can be told from zero"
+ROUNDING = 1e-5
 
 
 @dataclass
@@ -75,7 +75,7 @@ def refitted(
 ) -> Attribution:
     n = queries.problem.n
     if not subsets:
-        info["reason"] = NOTHING
+        info["reason"] = _why_nothing(queries, tau)
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets)
     halves = fit.half_widths()
@@ -88,5 +88,23 @@ def refitted(
     kept.sort(key=lambda row: (-abs(row[1]), len(row[0]), row[0]))
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
-        info["reason"] = f"no |coefficient| reaches tau={tau}" if rows else NOTHING
+        info["reason"] = (
+            f"no |coefficient| reaches tau={tau}" if rows else _why_nothing(queries, tau)
+        )
     return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)
+
+
+def _why_nothing(queries: Queries, tau: float | None) -> str:
+    """What the values asked for say of why no subset is reported."""
+    values = torch.cat(queries.values).double()
+    spread, mean = float(values.std(correction=0)), float(values.mean())
+    if not spread:
+        return f"the function is constant: all {len(values):,} rows asked have the value {mean:g}"
+    if spread < ROUNDING * abs(mean):
+        return (
+            f"the values differ by {spread:.2g} about a mean of {mean:.4g}, which is within "
+            "single precision's rounding: subtract the mean first"
+        )
+    if tau is not None:
+        return f"no coefficient of {tau:g} or more can be told from zero"
+    return "no coefficient can be told from zero"

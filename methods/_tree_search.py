@@ -128,8 +128,13 @@ def search(
     found = refitted(queries, subsets, tau, info)
     if not found.subsets and info.get("units_beyond_budget"):
         info["reason"] += (
-            f", and the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
+            f"; the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
             "units unsearched: a larger one is needed"
+        )
+    if not found.subsets and not problem.any_pattern:
+        info["reason"] += (
+            f"; half of {len(given):,} distinct rows chose subsets of up to "
+            f"{info['order_searched']} units, the other half tested them"
         )
     kept = distinct_subsets(draws, found.subsets, gamma)
     return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)

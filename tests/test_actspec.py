@@ -112,7 +112,7 @@ def test_tau_comes_from_the_noise_of_the_weights_and_falls_with_the_budget() -> 
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (Problem.from_function(lambda x: 0 * x[:, 0] + 2, 6), "no coefficient"),
+        (Problem.from_function(lambda x: 0 * x[:, 0] + 2, 6), "10,000 rows asked have the value 2"),
         (Problem.from_function(lambda x: x[:, 0], 1), None),
         (Problem.from_samples(torch.ones(50, 3), torch.ones(50)), "every unit is nearly constant"),
         (Problem.from_samples([[1.0, -1.0]], [1.0]), "every unit is nearly constant"),
