@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     Batch = UInt8[ndarray, "batch shifts"]
     Found = tuple[Bool[ndarray, " batch"], UInt8[ndarray, "batch n"]]
 
+BIN_LEVEL = 1e-4
 # Standard deviation of a bin's size over shifts, as a share of its mean; of noise it is 0.76.
 CLEAR_SPREAD = 0.5
 # Signs flipped, the share of a bin's median size below which one is, and bins treated so.
@@ -168,3 +170,11 @@ class Coded:
         members = parities(bits, inverse).astype(np.uint8)
         mean = (left * self.group.signs(members)).mean(0)
         return np.asarray(members[np.square(mean) > MATCHED * noise / len(left)])
+
+
+@lru_cache
+def threshold(shifts: int, freedom: int) -> float:
+    """Mean square of a bin of noise, in units of the noise, that one in 10,000 exceeds."""
+    from scipy.stats import f
+
+    return float(f.isf(BIN_LEVEL, shifts, freedom))

@@ -6,12 +6,11 @@ coefficient dominates, and shifted by the checks of a growing code until those d
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from actspec_bench.methods._alias_decoding import Coded, clear
+from actspec_bench.methods._alias_decoding import Coded, clear, threshold
 from actspec_bench.methods._alias_groups import Group, fitted
 from actspec_bench.methods._bch import BCH
 from actspec_bench.methods._linear import Span
@@ -22,6 +21,7 @@ from actspec_bench.errors import NotApplicable
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, UInt8
     from numpy import ndarray
+    from torch import Tensor
 
     from actspec_bench.attribution import Attribution, Subset
     from actspec_bench.problem import Problem
@@ -35,10 +35,10 @@ LOUD, ROOM = 10.0, 4
 # Rows asked twice: at first, if the values then differ, and if noise is more than a small share.
 REPEATS, NOISE_SHARE = (8, 16, 64), 0.05
 ROUNDING = 2e-6
-BIN_LEVEL = 1e-4
 # Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
 PASSES = 4
+LEAST_SPLIT = 120
 LEAST_TEST, TEST_PER_SUBSET, TEST_Z, TEST_SHARE = 16, 4, 5.0, 0.1
 TINY = 1e-100
 BUDGET_ENDED = "the budget ended before all energy was explained"
@@ -57,14 +57,6 @@ def search(problem: Problem, *, tau: float | None, fdr: float) -> Attribution:
             "known to be this problem's: use actspec"
         )
     return _Search(problem, fdr).run(tau)
-
-
-@lru_cache
-def threshold(shifts: int, freedom: int) -> float:
-    """Mean square of a bin of noise, in units of the noise, that one in 10,000 exceeds."""
-    from scipy.stats import f
-
-    return float(f.isf(BIN_LEVEL, shifts, freedom))
 
 
 class _Search:
@@ -108,7 +100,7 @@ class _Search:
             bits = fewest if self._count() > before else max(fewest, again)
             bits = min(bits, self.n, MOST_BITS)
         if changed and self.problem.remaining:
-            real, explained = self._verify()
+            real, explained = self._verify(last=True)
         info: dict[str, Any] = {
             "unexplained_energy": self.unexplained,
             "noise": 0.0 if self.exact else self.noise**0.5,
@@ -360,24 +352,46 @@ class _Search:
         for coded in self.coded:
             coded.found = [subset for subset in coded.found if next(keep)]
 
-    def _verify(self) -> tuple[list[Subset], bool]:
+    def _verify(self, *, last: bool = False) -> tuple[list[Subset], bool]:
         """Test on fresh rows, and tell whether the subsets explain these up to the noise.
 
         If not, the rows join those that the search goes on with, and later ones are tested anew.
+        The ``last`` time all that is left of the budget is asked.
+        """
+        candidates = self._candidates()
+        subsets = [subset for subset, _ in candidates]
+        left = self.problem.remaining
+        rows = left // 2 if last and left >= LEAST_SPLIT else min(self._test_rows(), left)
+        fresh = self.problem.sample(rows)
+        real = tested(self.queries, fresh, subsets, self.fdr)
+        square, explained = self._left_in(fresh)
+        self.queries.held.clear()
+        more = min(int(TEST_SHARE * self.problem.budget), self.problem.remaining)
+        if more and (explained or last):
+            # Energy in few patterns is met by few rows: a share of the budget looks for it.
+            fresh = self.problem.sample(more)
+            if len(real) < len(subsets) and explained:
+                real = tested(self.queries, fresh, subsets, self.fdr)
+            else:
+                self.queries.hold(fresh)
+            square, also = self._left_in(fresh)
+            explained = explained and also
+        constant = self.exact and not candidates and square <= self.noise
+        if not constant:
+            left = self._left_over()
+            self.unexplained = (left - self.noise) / (sum(c**2 for _, c in candidates) + left)
+        return real, explained
+
+    def _left_in(self, fresh: Tensor) -> tuple[float, bool]:
+        """Mean square that the subsets leave of the rows asked last, and whether noise explains it.
+
+        These rows join those that the search goes on with.
         """
         members, coefficients, _ = self._fitted()
-        candidates = self._candidates()
-        rows = min(self._test_rows(), self.problem.remaining)
-        fresh = self.problem.sample(rows)
-        real = tested(self.queries, fresh, [s for s, _ in candidates], self.fdr)
         group = Group(np.zeros((0, self.n), np.uint8))
         group.offsets = (fresh < 0).numpy().astype(np.uint8)
         group.values = group.bins = self.queries.values[-1].double().numpy()[:, None]
         square = float(np.square(group.residual(members, coefficients)).mean())
         self.uncoded.append(group)
-        constant = self.exact and not candidates and square <= self.noise
-        if not constant:
-            left = self._left_over()
-            self.unexplained = (left - self.noise) / (sum(c**2 for _, c in candidates) + left)
-        bound = self.noise * threshold(rows, self.freedom) * (1 + len(members) / rows)
-        return real, square <= bound
+        bound = self.noise * threshold(len(fresh), self.freedom) * (1 + len(members) / len(fresh))
+        return square, square <= bound

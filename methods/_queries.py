@@ -16,16 +16,30 @@ if TYPE_CHECKING:
 
 ROWS_PER_CANDIDATE = 4
 ROUNDING = 1e-5
+CLEAR_T = 8.0
+LEAST_HELD = 30
 
 
 @dataclass
 class Queries:
-    """Every query made: patterns, values, and the group of rows that share draws."""
+    """Every query made, in batches.
+
+    Attributes
+    ----------
+    patterns, values, groups
+        Of each batch: its rows' patterns, values, and the groups of rows that share draws.
+    drawn
+        Whether a batch's rows are draws of D, each in a group of its own.
+    held
+        Batches of such rows that chose nothing: neither candidates nor what passed the test.
+    """
 
     problem: Problem
     patterns: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     groups: list[Tensor] = field(default_factory=list)
+    drawn: list[bool] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
     next_group: int = 0
 
     def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
@@ -38,19 +52,55 @@ class Queries:
         self.next_group += groups if first is None else 0
         return self.ask_in(x, run)
 
-    def ask_in(self, x: Tensor, groups: Tensor) -> Tensor:
+    def ask_in(self, x: Tensor, groups: Tensor, *, drawn: bool = False) -> Tensor:
         """Evaluate ``x``, each row in an earlier group of its own."""
         values = self.problem.value(x)
         self.patterns.append(self.problem.pattern(x))
         self.values.append(values)
         self.groups.append(groups)
+        self.drawn.append(drawn)
         return values
 
+    def ask_drawn(self, x: Tensor) -> Tensor:
+        """Evaluate ``x``, whose rows are draws of D."""
+        groups = self.next_group + torch.arange(len(x))
+        self.next_group += len(x)
+        return self.ask_in(x, groups, drawn=True)
+
+    def hold(self, x: Tensor) -> Tensor:
+        """Evaluate ``x``, draws of D that are to choose nothing."""
+        self.held.append(len(self.values))
+        return self.ask_drawn(x)
+
     def fit(self, subsets: list[Subset]) -> Fit:
-        """Joint least squares on all of them."""
-        return least_squares(
-            torch.cat(self.patterns), torch.cat(self.values), subsets, torch.cat(self.groups)
+        """Joint least squares under D, in which no coefficient is flattered by having been chosen.
+
+        On every query if D is uniform, since mixtures of its draws are draws of it too, else on
+        draws of D. Being chosen favours estimates that err away from zero. Of coefficients
+        many standard errors from zero that is no matter; those that are not get the estimate
+        and error of the rows held back, if there are enough of these.
+        """
+        uniform = self.problem.uniform
+        batches = [i for i, drawn in enumerate(self.drawn) if drawn or uniform]
+        if sum(len(self.values[i]) for i in batches) < ROWS_PER_CANDIDATE * (len(subsets) + 1):
+            batches = list(range(len(self.values)))
+        fit = self._on(batches, subsets)
+        if sum(len(self.values[i]) for i in self.held) < LEAST_HELD + 2 * len(subsets):
+            return fit
+        clear = fit.coefficients.abs() > CLEAR_T * fit.errors
+        own = self._on(self.held, subsets)
+        return Fit(
+            torch.where(clear, fit.coefficients, own.coefficients),
+            torch.where(clear, fit.errors, own.errors),
+            torch.where(clear, fit.freedom, own.freedom),
         )
+
+    def _on(self, batches: list[int], subsets: list[Subset]) -> Fit:
+        pattern, values, groups = (
+            torch.cat([kept[i] for i in batches])
+            for kept in (self.patterns, self.values, self.groups)
+        )
+        return least_squares(pattern, values, subsets, groups)
 
 
 def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float) -> list[Subset]:
@@ -60,7 +110,7 @@ def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
     """
     if not len(fresh):
         return []
-    values = queries.ask(fresh, len(fresh))
+    values = queries.ask_drawn(fresh)
     pattern = queries.problem.pattern(fresh)
     candidates = linearly_independent(pattern, candidates[: len(fresh) // ROWS_PER_CANDIDATE])
     if not candidates:
@@ -79,18 +129,12 @@ def refitted(
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets)
     halves = fit.half_widths()
-    rows = [
-        (subset, c, half)
-        for subset, c, half in zip(subsets, fit.coefficients.tolist(), halves.tolist(), strict=True)
-        if abs(c) > half
-    ]
+    rows = list(zip(subsets, fit.coefficients.tolist(), halves.tolist(), strict=True))
     kept = [row for row in rows if tau is None or abs(row[1]) >= tau]
     kept.sort(key=lambda row: (-abs(row[1]), len(row[0]), row[0]))
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
-        info["reason"] = (
-            f"no |coefficient| reaches tau={tau}" if rows else _why_nothing(queries, tau)
-        )
+        info["reason"] = f"no |coefficient| reaches tau={tau}"
     return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)
 
 

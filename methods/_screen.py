@@ -9,6 +9,7 @@ them moved; where means of several changes do, by an F test; and where neither d
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,7 +135,7 @@ def _flipped(queries: Queries, base: Tensor, units: list[int], pool: Tensor) -> 
 
 
 def _bisected(queries: Queries, rest: list[int], threshold: float, most: int) -> list[int] | None:
-    """Units of ``rest`` that change the value when all of them are redrawn on fresh base rows.
+    """Units of ``rest`` that change the value when all are redrawn, most often found first.
 
     None where ``most`` rows do not suffice for one.
     """
@@ -168,4 +169,5 @@ def _bisected(queries: Queries, rest: list[int], threshold: float, most: int) ->
         low = torch.where(inside[:, None], low, half)
         at_low = torch.where(inside, at_low, at_half)
         left = torch.where(inside, left, middle)
-    return sorted({rest[i] for i in left.tolist()})
+    hits = Counter(rest[i] for i in left.tolist())
+    return sorted(hits, key=lambda unit: (-hits[unit], unit))

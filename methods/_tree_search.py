@@ -102,10 +102,11 @@ def search(
         return Attribution.from_subsets({}, n=problem.n, info=info)
     if problem.any_pattern:
         screened = screen(queries, units, pool)
-        info["units_influential"] = len(screened.influence)
-        info["units_in_doubt"] = screened.doubtful
         units = screened.units
-        if screened.influence:
+        info["units_influential"] = len(screened.influence)
+        info["units_bisected"] = len(units) - len(screened.influence) - screened.doubtful
+        info["units_in_doubt"] = screened.doubtful
+        if screened.doubtful < len(units):
             units = distinct_units(draws, units, gamma)
         rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
         affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
@@ -118,12 +119,14 @@ def search(
         given = problem.foreground
         given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
         first = given[: len(given) // 2]
-        values = queries.ask(first, len(first)) if len(first) else torch.zeros(0)
+        values = queries.ask_drawn(first) if len(first) else torch.zeros(0)
         pattern = problem.pattern(first)
         candidates, info["order_searched"] = _scan(pattern, values, units, max_branch)
         fresh = given[len(first) :]
     info["units_searched"] = len(units)
-    subsets = tested(queries, fresh, candidates, fdr)
+    half = len(fresh) // 2
+    subsets = tested(queries, fresh[:half], candidates, fdr)
+    queries.hold(fresh[half:])
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
     if not found.subsets and info.get("units_beyond_budget"):
@@ -205,12 +208,14 @@ def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[L
     for start, stop in pairwise(bounds):
         decided = units[:stop]
         x = problem.sample(RESTRICTIONS * completions)
-        groups = len(x)
         if stop < len(units):
-            prefix, groups = x[:, decided], RESTRICTIONS
+            prefix = x[:, decided]
             x = problem.sample(RESTRICTIONS).repeat_interleave(completions, dim=0)
             x[:, decided] = prefix
-        queries.ask(x, groups)
+        if stop < len(units):
+            queries.ask(x, RESTRICTIONS)
+        else:
+            queries.ask_drawn(x)
         pattern = problem.pattern(x)[:, decided].reshape(RESTRICTIONS, completions, stop)
         levels.append(Level(start, stop, pattern, slice(asked, asked + len(x))))
         asked += len(x)

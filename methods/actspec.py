@@ -45,13 +45,19 @@ def actspec(
 
     A query mixes draws of D: the decided units come from one, the others from another. So each
     part is as the data have it and the dependence between the two is broken: where units
-    depend on each other, a reported coefficient is that of such mixtures and of draws of D
-    together. A problem that answers at given rows only is searched up to order 3, by matching
-    pursuit on half of the rows.
+    depend on each other, a subset may be found for what it does on such mixtures alone. Its
+    coefficient is that of the joint least-squares fit under D, on draws of D, and so depends on
+    the other subsets reported. A problem that answers at given rows only is searched up to order
+    3, or as far as there are at most 100,000 subsets, by matching pursuit on half of its
+    distinct rows, each of which counts once.
+
+    An eighth of the budget chooses nothing: coefficients within eight standard errors of zero
+    are estimated on these rows alone, since those that chose a subset make it look larger.
 
     ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the
-    subsets, numbers of units (varying, influential, in doubt, beyond the budget, searched), the
-    ``tau`` used, and a ``reason`` where nothing is reported.
+    subsets, numbers of units (varying, influential, found by bisection, in doubt, beyond the budget,
+    searched), the ``order_searched`` of given rows, the ``tau`` used, and a ``reason`` where nothing
+    is reported.
 
     Parameters
     ----------
@@ -107,7 +113,8 @@ def actspec_alias(
     coefficients each, and on shifts of these by the rows of a binary BCH code's parity checks:
     under them a coefficient that dominates its bin spells its subset in signs. Further rows
     tell subsets of more units apart, and are asked only while unexplained energy remains. What
-    is decoded is subtracted everywhere, tested on fresh draws and refitted on every query.
+    is decoded is subtracted everywhere, tested on fresh draws and refitted on every query; the
+    last tenth of the budget looks for energy that is in few patterns before the search ends.
 
     It serves functions that answer any pattern under the uniform distribution. The attribution's
     ``info`` has the share of the variance that neither the subsets nor the noise explains

@@ -18,6 +18,7 @@ from actspec_bench.problem import Source
 from actspec_bench.registry import tasks
 from actspec_bench.sources import masked, uniform_patterns
 from actspec_bench.specs import Spec
+from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.views import restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4, 5, 6, 7): 0.6}
@@ -157,7 +158,7 @@ REGIMES = [
     ("planted-parity[order=8,overlap=2,noise=0.05]", 1370),
     ("planted-parity[n=256,order=2,overlap=1,noise=0.05]", 460),
     ("planted-parity[n=256,order=8,overlap=2,noise=0.05]", 1760),
-    ("planted-parity[terms=10,order=5,overlap=2,noise=0.05]", 1150),
+    ("planted-parity[terms=10,order=5,overlap=2,noise=0.05]", 1500),
     ("planted-parity[terms=4,order=20,overlap=8,noise=0.05]", 1600),
     ("planted-parity[n=1024,terms=10,orders=(1,2,3,4,5,6,7,8),noise=0.05]", 4300),
     ("planted-parity[terms=3,readout=decision,low=0.9,high=1.1]", 2000),
@@ -168,9 +169,8 @@ REGIMES = [
 @pytest.mark.parametrize("seed", [100, 101])
 @pytest.mark.parametrize(("text", "rows"), REGIMES)
 def test_it_finds_what_is_planted_and_stops(text: str, rows: int, seed: int) -> None:
-    problem, truth = planted(text, seed, 16_000)
+    problem, truth = planted(text, seed, rows)
     found = attribute("actspec-alias", problem)
-    assert problem.spent["forward"] <= rows
     assert set(found.subsets) == set(truth.spectrum)
     coefficients = found.as_dict()
     for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True):
@@ -232,16 +232,16 @@ def test_a_constant_function_has_no_subsets(value: float) -> None:
     problem = Problem.from_function(lambda x: 0 * x[:, 0] + value, 20)
     found = attribute("actspec-alias", problem)
     assert found.subsets == ()
-    assert found.info["reason"] == "no coefficient can be told from zero"
+    assert found.info["reason"].startswith("the function is constant: all 1,0")
     assert found.info["unexplained_energy"] is None
-    assert problem.spent["forward"] < 100
+    assert problem.spent["forward"] < 1100
 
 
 def test_it_stops_once_all_is_explained_and_reports_no_smaller_than_tau() -> None:
     problem = parity_sum(TERMS, 64)
     found = attribute("actspec-alias", problem)
     assert found.as_dict() == pytest.approx(TERMS, abs=1e-4)
-    assert problem.spent["forward"] < 1000
+    assert problem.spent["forward"] < 1500  # 1,000 of which are the last look for what is left
     assert found.info["unexplained_energy"] < 1e-6
     found = attribute("actspec-alias", parity_sum(TERMS, 64), tau=0.7)
     assert set(found.subsets) == {(0, 3), (1,)}
@@ -292,3 +292,30 @@ def test_same_seed_same_answer_and_same_queries() -> None:
         runs.append((attribute("actspec-alias", problem).as_dict(), problem.remaining))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize("k", [3, 5, 7])
+def test_energy_in_few_patterns_is_met_or_the_search_says_that_it_stopped(k: int) -> None:
+    """The conjunction of k units is off but for one pattern in 2^k."""
+    for seed in range(10):
+        problem = Problem.from_function(lambda x: (x[:, :k] > 0).all(1).float(), 20, seed=seed)
+        found = attribute("actspec-alias", problem)
+        assert found.subsets or "stopped" in found.info
+        if "stopped" not in found.info:
+            assert len(found.subsets) == 2**k - 1
+
+
+@pytest.mark.parametrize("name", ["actspec", "actspec-alias"])
+def test_intervals_of_all_that_is_reported_cover_where_the_spectrum_is_dense(name: str) -> None:
+    """Majority of 15 units: small coefficients too, reported because they looked large."""
+    spectrum = walsh_hadamard(all_patterns(15).sum(1).sign())
+    covered = []
+    for seed in range(15):
+        majority = Problem.from_function(lambda x: x.sum(1).sign(), 15, budget=6000, seed=seed)
+        found = attribute(name, majority)
+        covered += [
+            low <= spectrum[sum(2**i for i in subset)].item() <= high
+            for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True)
+        ]
+    assert len(covered) > 200
+    assert 0.91 <= np.mean(covered) <= 0.99

@@ -166,7 +166,10 @@ def distributedness(
         left_out = len(attribution.subsets) - len(looked_at)
         missing["subsets"] = f"the last {left_out:,} are too many for {draws:,} draws"
     if values.min() == values.max():
-        why = f"the function is constant: all {draws:,} draws have the value {float(values[0]):g}"
+        why = (
+            f"the function, without any noise of its queries, is constant: "
+            f"all {draws:,} draws have the value {float(values[0]):g}"
+        )
         missing |= dict.fromkeys(("variance", "found", "unexplained", "units_90"), why)
         if looked_at:
             missing["subsets"] = why

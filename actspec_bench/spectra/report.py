@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 ROWS_SHOWN = 20
+NAMES = ("spectrum.svg", "units.svg", "trace.svg", "spectrum.json")
 JOINT_ROWS = 16
 
 
@@ -88,6 +89,8 @@ class Report:
             drawn = draw_traces(self.traces, self.inputs, self.problem, self.title)
             pictures |= {} if drawn is None else {"trace.svg": drawn}
         folder.mkdir(parents=True, exist_ok=True)
+        for name in NAMES:
+            (folder / name).unlink(missing_ok=True)
         self.files.extend(folder / name for name in (*pictures, "spectrum.json"))
         for name, picture in pictures.items():
             (folder / name).write_text(picture, encoding="utf-8")

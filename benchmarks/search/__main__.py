@@ -145,7 +145,8 @@ def write(
     made = provenance()
     machine = (
         f"{made['processor']}, {made['cores']} cores, Python {made['python']}, torch "
-        f"{made['packages']['torch']}, shapiq {_version('shapiq')}, boofun {_version('boofun')}; "
+        f"{made['packages']['torch']}, shapiq {_version('shapiq') or 'not installed'}, "
+        f"boofun {_version('boofun') or 'not installed'}; "
         f"{seconds / 60:.0f} minutes in all, commit {(made['commit'] or 'unknown')[:12]}."
     )
     pictures = draw(out, runs, timings, regimes)

@@ -31,7 +31,7 @@ AXES: dict[Dimension, str] = {
 LEAST_GAP = 0.08
 LABELLED = 1.03
 PANEL = (3.3, 2.3)
-SIDES, LEFT = 2.5, 0.75
+SIDES, LEFT = 2.6, 0.85
 ENDS, BOTTOM = 0.85, 0.5
 
 
