@@ -378,8 +378,8 @@ class _Search:
             explained = explained and also
         constant = self.exact and not candidates and square <= self.noise
         if not constant:
-            left = self._left_over()
-            self.unexplained = (left - self.noise) / (sum(c**2 for _, c in candidates) + left)
+            rest = self._left_over()
+            self.unexplained = (rest - self.noise) / (sum(c**2 for _, c in candidates) + rest)
         return real, explained
 
     def _left_in(self, fresh: Tensor) -> tuple[float, bool]:

@@ -55,9 +55,9 @@ def actspec(
     are estimated on these rows alone, since those that chose a subset make it look larger.
 
     ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the
-    subsets, numbers of units (varying, influential, found by bisection, in doubt, beyond the budget,
-    searched), the ``order_searched`` of given rows, the ``tau`` used, and a ``reason`` where nothing
-    is reported.
+    subsets; numbers of units (varying, influential, found by bisection, in doubt, beyond the
+    budget, searched); the ``order_searched`` of given rows; the ``tau`` used; and a ``reason``
+    where nothing is reported.
 
     Parameters
     ----------
