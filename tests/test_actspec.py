@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _queries, _screen
+from actspec_bench.methods import _queries, _screen, _tree_search
 from scoring import parity_sum, planted, random_patterns
 
 from actspec_bench import NotApplicable, Problem, attribute
@@ -340,3 +340,54 @@ def test_the_size_of_the_values_does_not_matter(scale: float) -> None:
         (0, 3),
         (1,),
     }
+
+
+def test_orders_are_as_asked() -> None:
+    problem = restarted(parity_sum(TERMS, 12), budget=100, seed=0)
+    queries = _queries.Queries(problem)
+    units = [7, 2, 9, 4]
+    assert _tree_search._orders(queries, units, "influence", 1) == [units]
+    assert _tree_search._orders(queries, units, "given", 1) == [[2, 4, 7, 9]]
+    random = _tree_search._orders(queries, units, "random", 6)
+    assert all(sorted(order) == sorted(units) for order in random)
+    assert len({tuple(order) for order in random}) > 1
+    first, *others = _tree_search._orders(queries, units, "influence", 3)
+    assert first == units
+    assert len(others) == 2
+
+
+def test_a_level_keeps_at_most_max_branch_nodes() -> None:
+    """Sixteen terms of one size, of which a walk that keeps three nodes can follow three."""
+    terms = {(i, i + 16): 1.0 for i in range(16)}
+    problem = restarted(parity_sum(terms, 32), budget=20_000, seed=0)
+    queries = _queries.Queries(problem)
+    levels = _tree_search._levels(queries, list(range(32)), 16_000, 0)
+    values = torch.cat(queries.values)
+    few, _ = _tree_search._walk(levels, list(range(32)), values, None, 3)
+    many, _ = _tree_search._walk(levels, list(range(32)), values, None, 128)
+    assert 0 < len(few) <= 3
+    assert set(terms) <= set(many)
+    assert len(many) <= 128
+
+
+def test_coefficients_chosen_narrowly_come_from_rows_that_chose_nothing() -> None:
+    problem = restarted(parity_sum({(0,): 1.0, (1, 2): 0.02}, 5), budget=2000, seed=0)
+    noisy = Problem(replace(problem._source, noise=0.3), budget=2000, seed=0)
+    queries = _queries.Queries(noisy)
+    queries.ask_drawn(noisy.sample(600))
+    queries.hold(noisy.sample(300))
+    subsets = [(0,), (1, 2)]
+    together, alone = queries.fit(subsets), queries._on(queries.held, subsets)
+    whole = queries._on([0, 1], subsets)
+    assert together.coefficients[0] == whole.coefficients[0]
+    assert together.errors[0] == whole.errors[0]
+    assert together.coefficients[1] == alone.coefficients[1] != whole.coefficients[1]
+    assert together.errors[1] == alone.errors[1] > whole.errors[1]
+
+
+def test_where_units_depend_on_each_other_the_fit_is_on_draws_alone() -> None:
+    problem, _ = planted("planted-parity[n=12,terms=2,order=2,correlation=0.5]", 0, 3000)
+    queries = _queries.Queries(problem)
+    queries.ask(torch.ones(400, 12), 8)
+    queries.ask_drawn(problem.sample(500))
+    assert queries.fit([(0,)]).errors == queries._on([1], [(0,)]).errors

@@ -67,7 +67,7 @@ def test_a_run_scores_its_search_and_takes_the_functions_time_out() -> None:
     assert 0 < run.function_seconds < run.seconds
     assert run.beyond == run.seconds - run.function_seconds
     right = run_once(Contestant("fake", lambda *_: planted), SMALL, 3, 100)
-    assert (right.exact, right.recall, right.foreign) == (True, 1.0, 0)
+    assert (right.exact, right.recall, right.twins) == (True, 1.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_figures_are_judged_by_rows_used_on_every_seed() -> None:
     assert verdict(Figure("actspec", "beyond", value=0.39), found).reached is False
     assert verdict(Figure("actspec", "whole", value=0.51), found).reached is True
     assert verdict(Figure("actspec", "exact", 1200), []).reached is None
-    twin = [replace(run, foreign=1) for run in runs[2:]]
+    twin = [replace(run, twins=1) for run in runs[2:]]
     for given, reached in ((runs[2:], True), (twin, False)):
         here = cells(given)["r", "actspec"]
         assert verdict(Figure("actspec", "no-twin"), here).reached is reached

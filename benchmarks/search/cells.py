@@ -38,7 +38,7 @@ class Cell:
     most_queries: int | None
     beyond: float | None
     whole: float | None
-    foreign: int | None
+    twins: int | None
     reasons: tuple[str, ...]
 
     @property
@@ -75,7 +75,7 @@ def cells(runs: Iterable[Run]) -> dict[tuple[str, str], list[Cell]]:
             max(queries, default=None),
             median(gathered(warm, "beyond")) if warm else None,
             median(gathered(warm, "seconds")) if warm else None,
-            max(gathered(done, "foreign"), default=None),
+            max(gathered(done, "twins"), default=None),
             tuple(dict.fromkeys(f"{run.status}: {run.reason}" for run in group if run.reason)),
         )
         table.setdefault((regime, method), []).append(cell)
@@ -107,8 +107,8 @@ def verdict(figure: Figure, found: list[Cell]) -> Verdict:
         return _in_time(figure, done[-1])
     if figure.kind == "no-twin":
         cell = done[-1]
-        text = f"recall {cell.recall:.2f}, at most {cell.foreign} with a twin in a report"
-        return Verdict(text, cell.recall == 1.0 and cell.foreign == 0)
+        text = f"recall {cell.recall:.2f}, at most {cell.twins} with a twin in a report"
+        return Verdict(text, cell.recall == 1.0 and cell.twins == 0)
     within = [cell for cell in done if (cell.queries or 0) <= figure.queries]
     if figure.kind == "exact" or not within:
         return Verdict(attained(found), any(cell.exact for cell in within))

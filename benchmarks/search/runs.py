@@ -26,6 +26,7 @@ from benchmarks.search.threads import one_thread
 
 __all__ = ["FIRST_SEED", "Child", "Run", "race", "run_once"]
 
+TWIN_DRAWS, TWIN_CORRELATION = 2000, 0.3
 Status = Literal["ok", "error", "timeout", "over-budget", "absent", "unsupported", "skipped"]
 # Instances are others than those anybody would tune on.
 FIRST_SEED = 100
@@ -52,8 +53,9 @@ class Run:
         Whether the top k are the planted sets, k being how many there are, or nothing is
         reported where nothing is planted; the share of planted sets among the top k. None
         without a result or a truth.
-    reported, foreign
-        Subsets reported; those among them that hold a unit which the function does not use.
+    reported, twins
+        Subsets reported; those among them that hold a twin: a unit which the function does not
+        use and whose state under D correlates with that of one which it does.
     """
 
     regime: str
@@ -69,7 +71,7 @@ class Run:
     exact: bool | None = None
     recall: float | None = None
     reported: int | None = None
-    foreign: int | None = None
+    twins: int | None = None
 
     @property
     def beyond(self) -> float | None:
@@ -148,8 +150,8 @@ def _scores(found: dict[tuple[int, ...], float], instance: Instance) -> dict[str
     if instance.truth is None:
         return scores
     planted = set(instance.truth.spectrum)
-    relevant = instance.truth.relevant()
-    scores["foreign"] = sum(not relevant[list(subset)].all() for subset in found)
+    twins = _twins(instance)
+    scores["twins"] = sum(not twins.isdisjoint(subset) for subset in found)
     if not planted:
         return scores | {"exact": not found}
     top = sorted(found, key=lambda s: (-abs(found[s]), len(s), s))[: len(planted)]
@@ -157,6 +159,16 @@ def _scores(found: dict[tuple[int, ...], float], instance: Instance) -> dict[str
         "exact": set(top) == planted,
         "recall": len(planted & set(top)) / len(planted),
     }
+
+
+def _twins(instance: Instance) -> set[int]:
+    """Units that the function does not use, but which correlate under D with one that it does."""
+    assert instance.truth is not None
+    relevant = torch.from_numpy(instance.truth.relevant())
+    problem = restarted(instance.problem, budget=1, seed=0)
+    pattern = problem.pattern(problem.sample(TWIN_DRAWS))
+    alike = torch.corrcoef(pattern.T).abs() > TWIN_CORRELATION
+    return set(torch.nonzero(alike[:, relevant].any(1) & ~relevant)[:, 0].tolist())
 
 
 def _serve(connection: Connection, name: str) -> None:
