@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from actspec_bench.methods._queries import Queries
     from jaxtyping import Float, Int, UInt8
     from numpy import ndarray
+
+    from actspec_bench.methods._queries import Queries
 
     Members = UInt8[ndarray, "subsets n"]
     Bins = Float[ndarray, "shifts bins"]

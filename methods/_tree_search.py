@@ -14,6 +14,9 @@ from math import ceil, comb, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
+
+from actspec_bench.attribution import Attribution, Subset
 from actspec_bench.methods._queries import Queries, refitted, tested
 from actspec_bench.methods._redundancy import (
     distinct_rows,
@@ -23,9 +26,6 @@ from actspec_bench.methods._redundancy import (
     varying_units,
 )
 from actspec_bench.methods._screen import screen
-from torch import Tensor
-
-from actspec_bench.attribution import Attribution, Subset
 from actspec_bench.regression import least_squares
 from actspec_bench.spectrum import (
     all_patterns,

@@ -9,10 +9,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._patches import Patches, patch_instance
-from actspec_bench.tasks._training import fit, initialise
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
@@ -20,6 +16,10 @@ from torch import Tensor, nn
 from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problem import Readout
+from actspec_bench.tasks import _training
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._patches import Patches, patch_instance
+from actspec_bench.tasks._training import fit, initialise
 
 WIDTHS = (64, 64, 32, 10)
 EPOCHS = 40

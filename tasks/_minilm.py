@@ -10,16 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from actspec_bench.tasks import _encoder
-from actspec_bench.tasks._encoder import Encoder, encoder
-from actspec_bench.tasks._enumeration import (
-    drawn_margins,
-    enumerated_margins,
-    enumeration,
-    in_turn,
-    searched,
-)
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,6 +21,16 @@ from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problem import Problem, Readout
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import masked
+from actspec_bench.tasks import _encoder
+from actspec_bench.tasks._encoder import Encoder, encoder
+from actspec_bench.tasks._enumeration import (
+    drawn_margins,
+    enumerated_margins,
+    enumeration,
+    in_turn,
+    searched,
+)
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -6,10 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from actspec_bench.tasks._enumeration import CHUNK_ROWS, enumeration, searched
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_network
-from actspec_bench.tasks._patches import Patches, in_random_order, patch_instance
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
@@ -18,6 +14,10 @@ from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problem import Problem, Readout
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import masked
+from actspec_bench.tasks._enumeration import CHUNK_ROWS, enumeration, searched
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_network
+from actspec_bench.tasks._patches import Patches, in_random_order, patch_instance
 
 CLASSES = 10
 FIRST_BLOCK = 4

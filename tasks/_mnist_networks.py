@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._training import fit, initialise
 from torch import Tensor, nn
 from torch.nn import functional
 
 from actspec_bench.data import read_mnist
 from actspec_bench.networks import cached_tensors, recipe_digest
+from actspec_bench.tasks import _training
+from actspec_bench.tasks._training import fit, initialise
 
 SIDE = 14
 PIXELS = SIDE * SIDE

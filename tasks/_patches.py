@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from actspec_bench.tasks._enumeration import enumeration, searched
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
@@ -17,6 +16,7 @@ from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problem import Problem
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import masked
+from actspec_bench.tasks._enumeration import enumeration, searched
 
 if TYPE_CHECKING:
     from jaxtyping import Float

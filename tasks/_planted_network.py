@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from actspec_bench.tasks._parities import Terms, draw_terms
 from torch import Tensor, nn
 
 from actspec_bench.devices import placed
 from actspec_bench.instance import Instance
 from actspec_bench.layers import from_module
 from actspec_bench.problem import Readout
+from actspec_bench.tasks._parities import Terms, draw_terms
 
 if TYPE_CHECKING:
     from jaxtyping import Float

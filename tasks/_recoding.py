@@ -24,7 +24,6 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
-from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
 from torch import Tensor, nn
 
 from actspec_bench.devices import chosen, placed
@@ -35,14 +34,15 @@ from actspec_bench.readouts import class_margin, decision
 from actspec_bench.seeds import seed_from
 from actspec_bench.sources import FOREGROUND_ROWS
 from actspec_bench.spectrum import all_patterns, walsh_hadamard
+from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
 from actspec_bench.truth import Truth
 
 if TYPE_CHECKING:
-    from actspec_bench.tasks._hidden import Bottleneck
     from jaxtyping import Float
 
     from actspec_bench.attribution import Subset
     from actspec_bench.problem import Readout
+    from actspec_bench.tasks._hidden import Bottleneck
 
 MAGNITUDES = (1.0, 3.0)
 SEEN_ROWS = 4096

@@ -8,10 +8,6 @@ from functools import cache
 from typing import Literal
 
 import torch
-from actspec_bench.tasks import _sst2, _transformer
-from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._sst2 import Sentiment, network, sentence_rows
 from torch import Tensor
 
 from actspec_bench.data import read_sst2
@@ -21,6 +17,10 @@ from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problem import Problem, Readout
 from actspec_bench.readouts import class_margin
 from actspec_bench.sources import masked
+from actspec_bench.tasks import _sst2, _transformer
+from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._sst2 import Sentiment, network, sentence_rows
 
 Kind = Literal["plain", "negation", "contrast"]
 

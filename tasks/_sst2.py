@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from actspec_bench.tasks import _transformer
-from actspec_bench.tasks._hidden import Bottleneck
-from actspec_bench.tasks._transformer import Transformer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +22,9 @@ from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
 from actspec_bench.devices import chosen, placed
 from actspec_bench.networks import cached_tensors, recipe_digest
+from actspec_bench.tasks import _transformer
+from actspec_bench.tasks._hidden import Bottleneck
+from actspec_bench.tasks._transformer import Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._training import initialise
 from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +19,9 @@ from actspec_bench.readouts import class_margin, decision
 from actspec_bench.seeds import seed_from
 from actspec_bench.sources import binary, uniform_patterns
 from actspec_bench.spectrum import all_patterns
+from actspec_bench.tasks import _training
+from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks._training import initialise
 from actspec_bench.truth import Truth
 
 if TYPE_CHECKING:

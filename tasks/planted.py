@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from actspec_bench.tasks._terms import check_room, check_terms, orders_of
 from pydantic import Field
 
 from actspec_bench.instance import Instance
 from actspec_bench.registry import task
+from actspec_bench.tasks._terms import check_room, check_terms, orders_of
 
 
 def _check(

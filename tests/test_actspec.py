@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _queries, _screen, _tree_search
 from scoring import parity_sum, planted, random_patterns
 
 from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench.methods import _queries, _screen, _tree_search
 from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.views import restarted
 

@@ -5,15 +5,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods._alias_groups import Group, fitted
-from actspec_bench.methods._bch import BCH, PRIMITIVE, field
-from actspec_bench.methods._linear import Span, solver
-from actspec_bench.methods._queries import Queries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring import parity_sum, rng
 
 from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench.methods._alias_groups import Group, fitted
+from actspec_bench.methods._bch import BCH, PRIMITIVE, field
+from actspec_bench.methods._linear import Span, solver
+from actspec_bench.methods._queries import Queries
 from actspec_bench.problem import Source
 from actspec_bench.registry import tasks
 from actspec_bench.sources import masked, uniform_patterns

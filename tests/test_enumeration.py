@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from actspec_bench.tasks._enumeration import enumerated_margins, enumeration, searched
 from torch import Tensor
 
 from actspec_bench.spectrum import all_patterns
+from actspec_bench.tasks._enumeration import enumerated_margins, enumeration, searched
 
 
 def changing(count: int, n: int, rows: list[int] | None = None) -> Callable[[Tensor], Tensor]:

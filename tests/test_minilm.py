@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from actspec_bench.tasks import _encoder, _minilm
-from actspec_bench.tasks._encoder import PACKAGE, Encoder
-from actspec_bench.tasks._enumeration import drawn_margins, in_turn
 from torch.nn import functional
 
 from actspec_bench.data import present, read_sst2
@@ -25,6 +22,9 @@ from actspec_bench.registry import methods, tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns
 from actspec_bench.store import read_results
+from actspec_bench.tasks import _encoder, _minilm
+from actspec_bench.tasks._encoder import PACKAGE, Encoder
+from actspec_bench.tasks._enumeration import drawn_margins, in_turn
 from actspec_bench.views import ScoringView
 from actspec_bench.worker import preload
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from actspec_bench.tasks import _mnist
-from actspec_bench.tasks._mnist_networks import images, trained_network
 from torch.nn import functional
 
 from actspec_bench.data import present, read_mnist
 from actspec_bench.registry import tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.tasks import _mnist
+from actspec_bench.tasks._mnist_networks import images, trained_network
 from actspec_bench.views import ScoringView
 
 needs_mnist = pytest.mark.skipif(
@@ -179,9 +179,8 @@ def test_the_same_digit_twice_is_refused() -> None:
 
 
 def test_without_the_data_the_reason_names_the_remedy(tmp_path: Path, monkeypatch) -> None:
-    from actspec_bench.tasks import _mnist_networks
-
     from actspec_bench.errors import Missing
+    from actspec_bench.tasks import _mnist_networks
 
     monkeypatch.setenv("ACTSPEC_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path / "cache"))

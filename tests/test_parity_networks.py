@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from actspec_bench.tasks import _planted_network, _trained_parity
 from sklearn.metrics import roc_auc_score
 
 from actspec_bench.api import attribute
@@ -13,6 +12,7 @@ from actspec_bench.errors import UsageError
 from actspec_bench.registry import tasks
 from actspec_bench.specs import Spec
 from actspec_bench.spectrum import all_patterns, walsh_hadamard
+from actspec_bench.tasks import _planted_network, _trained_parity
 from actspec_bench.views import ScoringView, restarted
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _redundancy
 from scoring import random_patterns
+
+from actspec_bench.methods import _redundancy
 
 
 def test_unit_redundancy_rules() -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.methods import _queries
 from scoring import parity_sum, random_patterns
 
 from actspec_bench import regression
+from actspec_bench.methods import _queries
 from actspec_bench.views import restarted
 
 

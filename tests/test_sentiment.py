@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from actspec_bench.tasks import _sentiment, _sst2
-from actspec_bench.tasks._transformer import Transformer
 
 from actspec_bench.data import present, read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.registry import tasks
 from actspec_bench.spectrum import all_patterns
+from actspec_bench.tasks import _sentiment, _sst2
+from actspec_bench.tasks._transformer import Transformer
 from actspec_bench.views import ScoringView
 
 NAMES = ("sst2-pooler", "sst2-heads", "sst2-tokens")
