@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from actspec_bench.fourier import Subset
+
 if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
-__all__ = ["Attribution", "Subset"]
-
-Subset = tuple[int, ...]
+__all__ = ["Attribution"]
 
 
 @dataclass(frozen=True, eq=False)

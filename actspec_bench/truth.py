@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actspec_bench.attribution import Subset
+from actspec_bench.fourier import Subset
 
 if TYPE_CHECKING:
     from jaxtyping import Float

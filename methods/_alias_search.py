@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from torch import Tensor
 
-    from actspec_bench.attribution import Attribution, Subset
+    from actspec_bench.attribution import Attribution
+    from actspec_bench.fourier import Subset
     from actspec_bench.problem import Problem
 
 # In one bin a decision looks like one coefficient, since it is +-1 under every shift.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from actspec_bench.attribution import Attribution, Subset
-from actspec_bench.regression import Fit, discoveries, least_squares, linearly_independent
+from actspec_bench.attribution import Attribution
+from actspec_bench.fourier import Subset
+from actspec_bench.fourier.regression import Fit, discoveries, least_squares, linearly_independent
 
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem

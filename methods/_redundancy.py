@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
 
     Pattern = Float[Tensor, "draws n"]
 

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from actspec_bench.attribution import Attribution, Subset
+from actspec_bench.attribution import Attribution
+from actspec_bench.fourier import Subset
+from actspec_bench.fourier.regression import least_squares
+from actspec_bench.fourier.spectrum import (
+    all_patterns,
+    characters,
+    goldreich_levin_weights,
+    membership,
+)
 from actspec_bench.methods._queries import Queries, refitted, tested
 from actspec_bench.methods._redundancy import (
     distinct_rows,
@@ -26,13 +34,6 @@ from actspec_bench.methods._redundancy import (
     varying_units,
 )
 from actspec_bench.methods._screen import screen
-from actspec_bench.regression import least_squares
-from actspec_bench.spectrum import (
-    all_patterns,
-    characters,
-    goldreich_levin_weights,
-    membership,
-)
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -22,7 +22,7 @@ ROWS_A_CALL = 2**14
     "exact-wht",
     returns="subsets",
     family="spectral",
-    imports=("actspec_bench.spectrum",),
+    imports=("actspec_bench.fourier.spectrum",),
     citation="O'Donnell, Analysis of Boolean Functions, 2014, section 1.2",
 )
 def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) -> Attribution:
@@ -36,7 +36,7 @@ def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) 
     """
     import torch
 
-    from actspec_bench.spectrum import patterns_of, walsh_hadamard_
+    from actspec_bench.fourier.spectrum import patterns_of, walsh_hadamard_
 
     n = problem.n
     if problem.kind == "interchange":

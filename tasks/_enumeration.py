@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.readouts import decision
 from actspec_bench.sources import uniform_patterns
-from actspec_bench.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.truth import Truth
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.instance import Instance
 from actspec_bench.problem import Problem, Readout, Sampler
 from actspec_bench.sources import binary, uniform_patterns
-from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.truth import Truth
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
 
 SMALLEST_COEFFICIENT = 1e-9
 

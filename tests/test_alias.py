@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scoring import parity_sum, rng
 
 from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.methods._alias_groups import Group, fitted
 from actspec_bench.methods._bch import BCH, PRIMITIVE, field
 from actspec_bench.methods._linear import Span, solver
@@ -18,7 +19,6 @@ from actspec_bench.problem import Source
 from actspec_bench.registry import tasks
 from actspec_bench.sources import masked, uniform_patterns
 from actspec_bench.specs import Spec
-from actspec_bench.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.views import restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4, 5, 6, 7): 0.6}

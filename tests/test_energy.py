@@ -9,10 +9,10 @@ import pytest
 import torch
 from scoring import rng
 
-from actspec_bench.metrics._joint import cells_of, joint_effects
-from actspec_bench.spectra.energy import Energies, energies
-from actspec_bench.spectra.fewest import fewest_units
-from actspec_bench.spectrum import all_patterns, characters, membership
+from actspec_bench.fourier.energy import Energies, energies
+from actspec_bench.fourier.fewest import fewest_units
+from actspec_bench.fourier.joint import cells_of, joint_effects
+from actspec_bench.fourier.spectrum import all_patterns, characters, membership
 
 PATTERNS = all_patterns(6)
 TERMS = {(0, 1): 1.0, (2,): 0.6, (0, 1, 3): 0.5, (4, 5): 0.3, (3,): 0.2}

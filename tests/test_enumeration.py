@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from actspec_bench.spectrum import all_patterns
+from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.tasks._enumeration import enumerated_margins, enumeration, searched
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scoring import outcome, parity_sum, rng, score
 
 from actspec_bench import Attribution, Problem, Truth, Undefined
-from actspec_bench.metrics._joint import beyond_parts, joint_variance
+from actspec_bench.fourier.joint import beyond_parts, joint_variance
 from actspec_bench.metrics.faithfulness import similarity_curve
 from actspec_bench.views import ScoringView
 

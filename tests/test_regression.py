@@ -5,7 +5,7 @@ import pytest
 import torch
 from scoring import parity_sum, random_patterns
 
-from actspec_bench import regression
+from actspec_bench.fourier import regression
 from actspec_bench.methods import _queries
 from actspec_bench.views import restarted
 

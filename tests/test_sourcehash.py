@@ -36,7 +36,7 @@ def test_actspec_depends_on_its_search_and_the_harness_but_not_on_other_methods(
     _collect(entry.function.__module__, Path(entry.origin), seen)
     assert {
         "actspec_bench.methods._tree_search",
-        "actspec_bench.spectrum",
+        "actspec_bench.fourier.spectrum",
         "actspec_bench.problem",
     } <= set(seen)
     assert "actspec_bench.methods.gradient" not in seen

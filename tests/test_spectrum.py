@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from actspec_bench.spectrum import (
+from actspec_bench.fourier.spectrum import (
     all_patterns,
     characters,
     energy_by_order,

@@ -146,7 +146,7 @@ def surrogate_r2(outcome: Outcome) -> float:
     """
     import torch
 
-    from actspec_bench.spectrum import characters, membership
+    from actspec_bench.fourier.spectrum import characters, membership
 
     view = outcome.view("surrogate")
     top = outcome.attribution.top(SURROGATE_SUBSETS, outcome.generator("ties"))
@@ -187,7 +187,7 @@ def joint_share(outcome: Outcome) -> float:
     """
     import torch
 
-    from actspec_bench.metrics._joint import (
+    from actspec_bench.fourier.joint import (
         JOINT_ORDER,
         beyond_parts,
         cells_of,
@@ -206,7 +206,7 @@ def joint_share(outcome: Outcome) -> float:
     copies = values[:, None] * _random_signs(outcome, view, x)
     columns = torch.cat([values[:, None], copies], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
-    pairs = list(zip(cells, occupancy(view, joint), strict=True))
+    pairs = list(zip(cells, occupancy(lambda k: view.pattern(view.sample(k)), joint), strict=True))
     effects = [joint_variance(cell, len(held), columns) for cell, held in pairs]
     whole = torch.stack(effects).sum(0)
     if not whole[0] > whole[1:].max():

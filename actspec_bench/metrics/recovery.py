@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy import ndarray
 
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
     from actspec_bench.outcome import Outcome
 
 REDUNDANCY_SUBSETS = 10
@@ -127,7 +127,7 @@ def redundancy(outcome: Outcome) -> float:
     draws of D as :math:`(N r^2 - 1) / (N - 1)`: 0 for an orthonormal set, 1 when all are the
     same function on D.
     """
-    from actspec_bench.spectrum import characters, membership
+    from actspec_bench.fourier.spectrum import characters, membership
 
     top = outcome.attribution.top(REDUNDANCY_SUBSETS, outcome.generator("ties"))
     if len(top) < 2:

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.metrics._joint import JOINT_ORDER, cells_of, joint_effects, occupancy
+from actspec_bench.fourier.energy import Energies, Estimate, energies
+from actspec_bench.fourier.fewest import fewest_units
+from actspec_bench.fourier.joint import JOINT_ORDER, cells_of, joint_effects, occupancy
 from actspec_bench.seeds import seed_from
-from actspec_bench.spectra.energy import Energies, Estimate, energies
-from actspec_bench.spectra.fewest import fewest_units
 from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution, Subset
+    from actspec_bench.attribution import Attribution
+    from actspec_bench.fourier import Subset
     from actspec_bench.problem import Problem
 
 __all__ = ["Distributedness", "FewestUnits", "FoundSubset", "distributedness"]
@@ -221,7 +222,7 @@ def _subsets(
 ) -> list[FoundSubset]:
     """Coefficient, energy and joint effect of each subset."""
     joint = [subset for subset in subsets if len(subset) <= JOINT_ORDER]
-    held = dict(zip(joint, occupancy(view, joint), strict=True))
+    held = dict(zip(joint, occupancy(lambda k: view.pattern(view.sample(k)), joint), strict=True))
     centred = values - values.mean()
     told = _own_intervals(attribution)
     found = []

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
+    from actspec_bench.fourier.energy import Estimate
     from actspec_bench.problem import Problem
     from actspec_bench.spectra.distributedness import Distributedness, FoundSubset
-    from actspec_bench.spectra.energy import Estimate
 
 __all__ = ["draw_spectrum", "draw_units", "grid_of", "unit_list"]
 

@@ -16,10 +16,10 @@ from actspec_bench.spectra.tracing import Trace, traced
 
 if TYPE_CHECKING:
     from actspec_bench.attribution import Attribution
+    from actspec_bench.fourier.energy import Estimate
     from actspec_bench.instance import Instance
     from actspec_bench.problem import Problem
     from actspec_bench.records import Cell
-    from actspec_bench.spectra.energy import Estimate
 
 __all__ = ["Report"]
 

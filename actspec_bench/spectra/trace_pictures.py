@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
+    from actspec_bench.fourier.energy import Estimate
     from actspec_bench.problem import Problem
-    from actspec_bench.spectra.energy import Estimate
     from actspec_bench.spectra.tracing import Side, Trace
 
 __all__ = ["draw_traces", "joint_lines"]

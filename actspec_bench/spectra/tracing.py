@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from actspec_bench.fourier.energy import Z_95, Estimate
 from actspec_bench.inputs import DataInputs
 from actspec_bench.seeds import seed_from
-from actspec_bench.spectra.energy import Z_95, Estimate
 from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
     from actspec_bench.problem import Problem
 
 __all__ = ["JointRow", "Side", "Trace", "mean_images", "trace", "traced"]

@@ -13,7 +13,7 @@ from actspec_bench.registry import methods
 from benchmarks.search.rivals import architectures, boofun_search, shapiq_search
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
     from actspec_bench.problem import Problem
     from benchmarks.search.regimes import Regime
 

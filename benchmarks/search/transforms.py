@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.spectrum import walsh_hadamard_
+from actspec_bench.fourier.spectrum import walsh_hadamard_
 from benchmarks.search.threads import one_thread
 
 __all__ = ["OURS", "PASSES", "Timing", "transforms"]

@@ -1,6 +1,6 @@
 """Patterns and values -> how much of the variance a subset's pattern explains, jointly and beyond.
 
-Pure functions of tensors, but for `occupancy`, which draws. A *cell* is one of the 2^k patterns of
+Pure functions of tensors. A *cell* is one of the 2^k patterns of
 a subset's k units; bit i of its number tells whether the i-th unit is off, as in
 `spectrum.all_patterns`.
 """
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from actspec_bench.spectrum import all_patterns
+from actspec_bench.fourier.spectrum import all_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jaxtyping import Float, Int
 
-    from actspec_bench.attribution import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.fourier import Subset
 
 __all__ = [
     "JOINT_ORDER",
@@ -110,11 +109,19 @@ def beyond_parts(
     return float(square / ((draws + 1) / (occupancy + 1).to(values.dtype)).sum())
 
 
-def occupancy(view: Problem, subsets: Sequence[Subset]) -> list[Int[Tensor, " cells"]]:
-    """Count 65,536 fresh draws of D in each cell of each subset, without asking for a value."""
+def occupancy(
+    draw: Callable[[int], Float[Tensor, "draws n"]], subsets: Sequence[Subset]
+) -> list[Int[Tensor, " cells"]]:
+    """Count the patterns of 65,536 draws of D in each cell of each subset.
+
+    Parameters
+    ----------
+    draw
+        Returns so many fresh patterns; no value is asked for.
+    """
     counts = [torch.zeros(2 ** len(subset), dtype=torch.long) for subset in subsets]
     for _ in range(POOL // POOL_BATCH):
-        pattern = view.pattern(view.sample(POOL_BATCH))
+        pattern = draw(POOL_BATCH)
         for held, subset in zip(counts, subsets, strict=True):
             held.add_(torch.bincount(cells_of(pattern[:, list(subset)]), minlength=len(held)))
     return counts

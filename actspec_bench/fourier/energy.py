@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from actspec_bench.regression import least_squares
-from actspec_bench.spectrum import characters, membership
+from actspec_bench.fourier.regression import least_squares
+from actspec_bench.fourier.spectrum import characters, membership
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
 
 __all__ = ["Z_95", "Energies", "Estimate", "energies"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.spectrum import characters, membership
+from actspec_bench.fourier.spectrum import characters, membership
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
     from numpy import ndarray
 
-    from actspec_bench.attribution import Subset
+    from actspec_bench.fourier import Subset
 
 __all__ = ["Fit", "discoveries", "least_squares", "linearly_independent"]
 
