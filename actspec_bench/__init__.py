@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from actspec_bench.errors import Undefined as Undefined
     from actspec_bench.instance import Instance as Instance
     from actspec_bench.problem import Problem as Problem
-    from actspec_bench.registry import method as method
-    from actspec_bench.registry import metric as metric
-    from actspec_bench.registry import task as task
+    from actspec_bench.registry.entries import method as method
+    from actspec_bench.registry.entries import metric as metric
+    from actspec_bench.registry.entries import task as task
     from actspec_bench.spectra.distributedness import Distributedness as Distributedness
     from actspec_bench.spectra.distributedness import distributedness as distributedness
     from actspec_bench.truth import Truth as Truth

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from actspec_bench.attribution import Attribution
 from actspec_bench.errors import UsageError
-from actspec_bench.plugins import load_entry_points
-from actspec_bench.registry import Entry, methods
+from actspec_bench.registry.entries import Entry, methods
+from actspec_bench.registry.plugins import load_entry_points
 
 if TYPE_CHECKING:
-    from actspec_bench.cards import MethodCard
     from actspec_bench.problem import Problem
+    from actspec_bench.registry.cards import MethodCard
 
 __all__ = ["attribute", "checked_attribution"]
 

@@ -24,7 +24,7 @@ from actspec_bench.cli_output import (
 from actspec_bench.cli_spectrum import spectrum_command
 from actspec_bench.devices import resolve
 from actspec_bench.errors import DataError, UsageError, nearest
-from actspec_bench.plugins import load_all
+from actspec_bench.registry.plugins import load_all
 
 if TYPE_CHECKING:
     from actspec_bench.plan import Suite
@@ -252,7 +252,7 @@ def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
 @json_option
 def show(name: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show the card of a task, method, metric or suite."""
-    from actspec_bench.registry import methods, metrics, tasks
+    from actspec_bench.registry.entries import methods, metrics, tasks
 
     load_all(plugins)
     for registry in (tasks, methods, metrics):
@@ -325,8 +325,8 @@ def compare_command(folder: Path, method_a: str, method_b: str, as_json: bool) -
 def _cards(kind: str) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from actspec_bench import registry
     from actspec_bench.plan import SUITES
+    from actspec_bench.registry import entries as registry
 
     if kind == "suites":
         return [asdict(suite) for suite in SUITES.values()]

@@ -74,7 +74,7 @@ def spectrum_command(
     from actspec_bench.data.finding import using_data_dir
     from actspec_bench.devices import resolve
     from actspec_bench.plan import choose_suite, plan_cells
-    from actspec_bench.plugins import load_all
+    from actspec_bench.registry.plugins import load_all
 
     load_all(plugins)
     budgets = () if budget is None else (budget,)
@@ -100,7 +100,7 @@ def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> 
 
     from actspec_bench import devices
     from actspec_bench.cell import attributed, built
-    from actspec_bench.registry import methods
+    from actspec_bench.registry.entries import methods
     from actspec_bench.spectra.report import Report
     from actspec_bench.views import restarted
 

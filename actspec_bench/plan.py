@@ -10,9 +10,9 @@ from actspec_bench.data.finding import present
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.meter import DEFAULT_BUDGET
 from actspec_bench.records import Cell
-from actspec_bench.registry import Entry, methods, metrics, tasks
-from actspec_bench.sourcehash import source_digest
-from actspec_bench.specs import Spec
+from actspec_bench.registry.entries import Entry, methods, metrics, tasks
+from actspec_bench.registry.sourcehash import source_digest
+from actspec_bench.registry.specs import Spec
 
 __all__ = [
     "DEFAULT_INSTANCES",

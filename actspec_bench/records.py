@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from actspec_bench.registry import tasks
+from actspec_bench.registry.entries import tasks
+from actspec_bench.registry.specs import Spec
 from actspec_bench.seeds import digest, seed_from
-from actspec_bench.specs import Spec
 
 __all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Record", "Status"]
 

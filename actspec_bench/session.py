@@ -15,7 +15,7 @@ from actspec_bench.privacy import sentence
 from actspec_bench.progress import RunProgress
 from actspec_bench.provenance import provenance
 from actspec_bench.records import STATUSES, Cell, Record
-from actspec_bench.registry import methods, metrics, tasks
+from actspec_bench.registry.entries import methods, metrics, tasks
 from actspec_bench.runner import Limits, run_cells
 from actspec_bench.seeds import canonical_json
 from actspec_bench.store import Store, Stored

@@ -14,9 +14,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from actspec_bench.cards import MetricCard
 from actspec_bench.errors import StoreError
 from actspec_bench.records import SCHEMA_VERSION, Cell, Record
+from actspec_bench.registry.cards import MetricCard
 from actspec_bench.seeds import canonical_json
 
 __all__ = ["Results", "Store", "Stored", "read_results"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from actspec_bench.data.finding import VARIABLE, data_dir
 from actspec_bench.errors import UsageError
 from actspec_bench.family import adopt_orphans, end_family
-from actspec_bench.registry import methods, metrics, tasks
+from actspec_bench.registry.entries import methods, metrics, tasks
 
 if TYPE_CHECKING:
     from actspec_bench.records import Cell
@@ -100,8 +100,8 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
 
     from actspec_bench import devices
     from actspec_bench.cell import execute
-    from actspec_bench.plugins import load_entry_points, load_file
     from actspec_bench.privacy import sentence
+    from actspec_bench.registry.plugins import load_entry_points, load_file
 
     torch.set_num_threads(1)
     os.environ[VARIABLE] = job.data_dir

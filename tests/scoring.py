@@ -8,8 +8,8 @@ import torch
 from actspec_bench.attribution import Attribution
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.problem import Problem
-from actspec_bench.registry import metrics, tasks
-from actspec_bench.specs import Spec
+from actspec_bench.registry.entries import metrics, tasks
+from actspec_bench.registry.specs import Spec
 from actspec_bench.truth import Truth
 from actspec_bench.views import restarted
 

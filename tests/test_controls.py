@@ -13,8 +13,8 @@ import pytest
 from scoring import outcome, parity_sum, rng, score
 
 from actspec_bench import Attribution, Instance, Truth, Undefined
-from actspec_bench.registry import methods, metrics, tasks
-from actspec_bench.specs import Spec
+from actspec_bench.registry.entries import methods, metrics, tasks
+from actspec_bench.registry.specs import Spec
 from actspec_bench.views import restarted
 
 SCORED = [entry for entry in metrics if entry.card.family != "cost"]

@@ -10,7 +10,7 @@ import torch
 from scoring import parity_sum, rng
 
 from actspec_bench import Attribution, Problem, attribute, distributedness
-from actspec_bench.registry import tasks
+from actspec_bench.registry.entries import tasks
 
 TERMS = {(0, 1): 1.0, (4,): -0.5, (1, 2, 3): 0.3}
 

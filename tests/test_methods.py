@@ -10,7 +10,7 @@ from scoring import parity_sum, planted
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
-from actspec_bench.registry import methods
+from actspec_bench.registry.entries import methods
 from actspec_bench.views import ScoringView, restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from actspec_bench.cards import MethodCard
 from actspec_bench.errors import UsageError
-from actspec_bench.registry import Entry, Registry, metrics, tasks
-from actspec_bench.registry import method as register_method
-from actspec_bench.registry import methods as all_methods
-from actspec_bench.specs import Spec
+from actspec_bench.registry.cards import MethodCard
+from actspec_bench.registry.entries import Entry, Registry, metrics, tasks
+from actspec_bench.registry.entries import method as register_method
+from actspec_bench.registry.entries import methods as all_methods
+from actspec_bench.registry.specs import Spec
 
 
 def sample_method(

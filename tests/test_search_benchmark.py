@@ -14,8 +14,8 @@ import torch
 from scoring import parity_sum
 
 from actspec_bench import NotApplicable, Problem
-from actspec_bench.registry import tasks
-from actspec_bench.specs import Spec
+from actspec_bench.registry.entries import tasks
+from actspec_bench.registry.specs import Spec
 from benchmarks.search.cells import cells, verdict
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import CENTRE, QUICK, REGIMES, Figure, Regime

@@ -7,7 +7,7 @@ import torch
 from actspec_bench.data import present, read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
-from actspec_bench.registry import tasks
+from actspec_bench.registry.entries import tasks
 from actspec_bench.tasks import _sentiment, _sst2
 from actspec_bench.tasks._transformer import Transformer
 from actspec_bench.views import ScoringView

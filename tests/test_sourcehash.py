@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actspec_bench.registry import methods
-from actspec_bench.sourcehash import _collect, source_digest
+from actspec_bench.registry.entries import methods
+from actspec_bench.registry.sourcehash import _collect, source_digest
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from actspec_bench.errors import StoreError
 from actspec_bench.plan import Suite, plan_cells
 from actspec_bench.records import Cell, Record
-from actspec_bench.registry import metrics
+from actspec_bench.registry.entries import metrics
 from actspec_bench.session import _record
 from actspec_bench.store import Store, read_results
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from actspec_bench.board.facts import Fact, mean_facts
 from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
-from actspec_bench.cards import MetricCard
 from actspec_bench.records import Record
+from actspec_bench.registry.cards import MetricCard
 from actspec_bench.store import Results
 
 __all__ = ["Board", "Entry", "Group", "Standing", "make_board"]

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from actspec_bench.board.facts import fact_text
 from actspec_bench.board.stats import LEAST_INSTANCES
 from actspec_bench.board.table import Board, Group, Standing
-from actspec_bench.cards import MetricCard
+from actspec_bench.registry.cards import MetricCard
 
 __all__ = [
     "READING",

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from actspec_bench.errors import nearest
-from actspec_bench.plugins import load_entry_points
 from actspec_bench.provenance import provenance
+from actspec_bench.registry.plugins import load_entry_points
 from benchmarks.search.cells import cells, verdict
 from benchmarks.search.contestants import CONTESTANTS
 from benchmarks.search.pictures import draw

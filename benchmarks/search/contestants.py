@@ -9,7 +9,7 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from actspec_bench import attribute
-from actspec_bench.registry import methods
+from actspec_bench.registry.entries import methods
 from benchmarks.search.rivals import architectures, boofun_search, shapiq_search
 
 if TYPE_CHECKING:

@@ -95,8 +95,8 @@ class Regime:
     @cached_property
     def planted(self) -> dict[str, Any]:
         """Parameters of the task, defaults included."""
-        from actspec_bench.registry import tasks
-        from actspec_bench.specs import Spec
+        from actspec_bench.registry.entries import tasks
+        from actspec_bench.registry.specs import Spec
 
         return Spec.parse(self.task, tasks).parameters
 

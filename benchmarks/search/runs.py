@@ -18,7 +18,7 @@ from actspec_bench import Problem
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable
 from actspec_bench.instance import Instance
 from actspec_bench.meter import UNMETERED
-from actspec_bench.registry import tasks
+from actspec_bench.registry.entries import tasks
 from actspec_bench.views import restarted
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
@@ -96,7 +96,7 @@ class _Stopwatch:
 
 @lru_cache(maxsize=16)
 def _instance(task: str, seed: int, given_rows: int) -> Instance:
-    from actspec_bench.specs import Spec
+    from actspec_bench.registry.specs import Spec
 
     spec = Spec.parse(task, tasks)
     made = tasks[spec.name].function(seed, **spec.parameters)

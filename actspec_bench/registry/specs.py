@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actspec_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from actspec_bench.registry import Registry
+    from actspec_bench.registry.entries import Registry
 
 __all__ = ["Spec"]
 

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from actspec_bench.errors import UsageError
-from actspec_bench.registry import methods, metrics, tasks
+from actspec_bench.registry.entries import methods, metrics, tasks
 
 __all__ = ["ENTRY_POINT_GROUPS", "load_all", "load_entry_points", "load_file"]
 

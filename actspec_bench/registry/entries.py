@@ -12,8 +12,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from actspec_bench.cards import Card, MethodCard, MetricCard, TaskCard
 from actspec_bench.errors import UsageError, nearest
+from actspec_bench.registry.cards import Card, MethodCard, MetricCard, TaskCard
 
 __all__ = ["Entry", "Registry", "method", "methods", "metric", "metrics", "task", "tasks"]
 
