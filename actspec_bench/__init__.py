@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from actspec_bench.errors import Undefined as Undefined
     from actspec_bench.instance import Instance as Instance
     from actspec_bench.problem import Problem as Problem
-    from actspec_bench.registry.entries import method as method
-    from actspec_bench.registry.entries import metric as metric
-    from actspec_bench.registry.entries import task as task
+    from actspec_bench.registry.decorators import method as method
+    from actspec_bench.registry.decorators import metric as metric
+    from actspec_bench.registry.decorators import task as task
     from actspec_bench.spectra.distributedness import Distributedness as Distributedness
     from actspec_bench.spectra.distributedness import distributedness as distributedness
     from actspec_bench.truth import Truth as Truth
@@ -41,9 +41,9 @@ _HOMES = {
     "Undefined": "errors",
     "attribute": "api",
     "distributedness": "spectra.distributedness",
-    "method": "registry",
-    "metric": "registry",
-    "task": "registry",
+    "method": "registry.decorators",
+    "metric": "registry.decorators",
+    "task": "registry.decorators",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from actspec_bench.registry.entries import method
+from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
     from actspec_bench.attribution import Attribution

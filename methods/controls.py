@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from actspec_bench.attribution import Attribution
-from actspec_bench.registry.entries import method
+from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem

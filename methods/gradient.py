@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actspec_bench.attribution import Attribution
 from actspec_bench.errors import NotApplicable
-from actspec_bench.registry.entries import method
+from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
     from actspec_bench.problem import Problem

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from actspec_bench.instance import Instance
-from actspec_bench.registry.entries import task
+from actspec_bench.registry.decorators import task
 
 Readout = Literal["margin", "decision"]
 K = Annotated[int, Field(ge=1, le=16)]

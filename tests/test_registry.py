@@ -7,8 +7,8 @@ from pydantic import Field
 
 from actspec_bench.errors import UsageError
 from actspec_bench.registry.cards import MethodCard
+from actspec_bench.registry.decorators import method as register_method
 from actspec_bench.registry.entries import Entry, Registry, metrics, tasks
-from actspec_bench.registry.entries import method as register_method
 from actspec_bench.registry.entries import methods as all_methods
 from actspec_bench.registry.specs import Spec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actspec_bench.errors import Undefined
-from actspec_bench.registry.entries import metric
+from actspec_bench.registry.decorators import metric
 
 if TYPE_CHECKING:
     from actspec_bench.outcome import Outcome

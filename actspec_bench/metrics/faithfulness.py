@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from actspec_bench.errors import Undefined
-from actspec_bench.registry.entries import metric
+from actspec_bench.registry.decorators import metric
 
 if TYPE_CHECKING:
     import numpy as np

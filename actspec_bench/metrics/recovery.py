@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actspec_bench.errors import Undefined
-from actspec_bench.registry.entries import metric
+from actspec_bench.registry.decorators import metric
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

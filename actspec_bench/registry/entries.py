@@ -1,4 +1,4 @@
-"""Name -> entry: the registries of tasks, methods and metrics, and their decorators."""
+"""Name -> entry: the registries of tasks, methods and metrics."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.registry.cards import Card, MethodCard, MetricCard, TaskCard
 
-__all__ = ["Entry", "Registry", "method", "methods", "metric", "metrics", "task", "tasks"]
+__all__ = ["Entry", "Registry", "methods", "metrics", "tasks"]
 
 CardT = TypeVar("CardT", bound=Card)
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-TRUTH_MODULE = "actspec_bench.methods.controls"
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Entry(Generic[CardT]):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"][:1])
             got = f", got {given[where]!r}" if where in given else ""
-            message = _lower(first["msg"]).partition(", unable to")[0]
+            message = lower_first(first["msg"]).partition(", unable to")[0]
             raise UsageError(
                 f"parameter {where!r} of {self.kind} {self.name!r}: {message}{got}"
             ) from None
@@ -148,107 +146,6 @@ methods: Registry[MethodCard] = Registry("method", "actspec_bench.methods")
 metrics: Registry[MetricCard] = Registry("metric", "actspec_bench.metrics")
 
 
-def task(
-    name: str,
-    *,
-    truth: Literal["planted", "enumerated", "none"],
-    main_metric: str,
-    check: Callable[..., None] | None = None,
-    **card: Any,
-) -> Callable[[FunctionT], FunctionT]:
-    """Register a task: a function of a seed and keyword parameters that returns an `Instance`.
-
-    Parameters
-    ----------
-    truth, main_metric
-        How the truth is known, and the metric that ranks methods on the task.
-    check
-        Called with the parameters before anything runs; raises ValueError with one sentence.
-    **card
-        Other fields of `cards.TaskCard`.
-    """
-
-    def register(function: FunctionT) -> FunctionT:
-        made = _card(TaskCard, name, function, truth=truth, main_metric=main_metric, **card)
-        tasks.add(Entry("task", made, function, check))
-        return function
-
-    return register
-
-
-def method(
-    name: str,
-    *,
-    returns: Literal["subsets", "units"],
-    family: str,
-    check: Callable[..., None] | None = None,
-    **card: Any,
-) -> Callable[[FunctionT], FunctionT]:
-    """Register a method: a function of a problem and parameters that returns an `Attribution`.
-
-    Parameters
-    ----------
-    returns, family
-        ``"subsets"`` or ``"units"``, and a word such as ``"gradient"``.
-    check, **card
-        As for `task`; fields of `cards.MethodCard`.
-    """
-
-    def register(function: FunctionT) -> FunctionT:
-        made = _card(MethodCard, name, function, returns=returns, family=family, **card)
-        if made.sees_truth and function.__module__ != TRUTH_MODULE:
-            raise UsageError(
-                f"method {name!r} asks for the truth, which only the built-in controls may see; "
-                "remove sees_truth"
-            )
-        methods.add(Entry("method", made, function, check))
-        return function
-
-    return register
-
-
-def metric(
-    name: str,
-    *,
-    family: Literal["recovery", "faithfulness", "cost"],
-    higher_is_better: bool,
-    **card: Any,
-) -> Callable[[FunctionT], FunctionT]:
-    """Register a metric: a function of an `Outcome` that returns a float or raises `Undefined`.
-
-    Parameters
-    ----------
-    family, higher_is_better, **card
-        Fields of `cards.MetricCard`.
-    """
-
-    def register(function: FunctionT) -> FunctionT:
-        made = _card(
-            MetricCard, name, function, family=family, higher_is_better=higher_is_better, **card
-        )
-        metrics.add(Entry("metric", made, function))
-        return function
-
-    return register
-
-
-def _card(schema: type[CardT], name: str, function: Callable[..., Any], **fields: Any) -> CardT:
-    summary = (inspect.getdoc(function) or "").partition("\n")[0]
-    if not summary:
-        raise UsageError(f"{function.__name__}() needs a docstring: its first line is the summary")
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters[1:]):
-        raise UsageError(
-            f"{function.__name__}() must take one positional argument and keyword-only "
-            "parameters after it: put a * between them"
-        )
-    try:
-        return schema(name=name, summary=summary, **fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"the card of {name!r}, field {field!r}: {_lower(first['msg'])}") from None
-
-
-def _lower(message: str) -> str:
+def lower_first(message: str) -> str:
+    """Begin a message in the middle of a sentence."""
     return message[:1].lower() + message[1:]
