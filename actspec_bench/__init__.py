@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actspec_bench.api import attribute as attribute
-    from actspec_bench.attribution import Attribution as Attribution
     from actspec_bench.errors import BudgetExceeded as BudgetExceeded
     from actspec_bench.errors import Missing as Missing
     from actspec_bench.errors import NotApplicable as NotApplicable
     from actspec_bench.errors import Undefined as Undefined
-    from actspec_bench.instance import Instance as Instance
-    from actspec_bench.problem import Problem as Problem
+    from actspec_bench.problems.attribution import Attribution as Attribution
+    from actspec_bench.problems.instance import Instance as Instance
+    from actspec_bench.problems.problem import Problem as Problem
+    from actspec_bench.problems.truth import Truth as Truth
     from actspec_bench.registry.decorators import method as method
     from actspec_bench.registry.decorators import metric as metric
     from actspec_bench.registry.decorators import task as task
     from actspec_bench.spectra.distributedness import Distributedness as Distributedness
     from actspec_bench.spectra.distributedness import distributedness as distributedness
-    from actspec_bench.truth import Truth as Truth
 
 __version__ = "0.1.0"
 
@@ -30,14 +30,14 @@ if not (_here / "methods").is_dir() and (_here.parent / "methods").is_dir():
     __path__.append(str(_here.parent))
 
 _HOMES = {
-    "Attribution": "attribution",
+    "Attribution": "problems.attribution",
     "BudgetExceeded": "errors",
     "Distributedness": "spectra.distributedness",
-    "Instance": "instance",
+    "Instance": "problems.instance",
     "Missing": "errors",
     "NotApplicable": "errors",
-    "Problem": "problem",
-    "Truth": "truth",
+    "Problem": "problems.problem",
+    "Truth": "problems.truth",
     "Undefined": "errors",
     "attribute": "api",
     "distributedness": "spectra.distributedness",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actspec_bench.attribution import Attribution
 from actspec_bench.errors import UsageError
+from actspec_bench.problems.attribution import Attribution
 from actspec_bench.registry.entries import Entry, methods
 from actspec_bench.registry.plugins import load_entry_points
 
 if TYPE_CHECKING:
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
     from actspec_bench.registry.cards import MethodCard
 
 __all__ = ["attribute", "checked_attribution"]

@@ -18,22 +18,22 @@ import numpy as np
 import torch
 
 from actspec_bench.api import checked_attribution
-from actspec_bench.devices import described
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
-from actspec_bench.instance import Instance
 from actspec_bench.outcome import Costs, Outcome
 from actspec_bench.peak import PeakMemory
 from actspec_bench.privacy import sentence, without_folders
-from actspec_bench.problem import Problem
+from actspec_bench.problems.devices import described
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.problem import Problem
+from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import Entry, methods, metrics, tasks
 from actspec_bench.seeds import canonical_json, seed_from
-from actspec_bench.views import ScoringView, restarted
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.truth import Truth
     from actspec_bench.records import Cell
     from actspec_bench.registry.cards import MethodCard
-    from actspec_bench.truth import Truth
 
 __all__ = ["PHASES", "attributed", "built", "execute"]
 

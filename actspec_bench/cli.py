@@ -22,8 +22,8 @@ from actspec_bench.cli_output import (
     type_text,
 )
 from actspec_bench.cli_spectrum import spectrum_command
-from actspec_bench.devices import resolve
 from actspec_bench.errors import DataError, UsageError, nearest
+from actspec_bench.problems.devices import resolve
 from actspec_bench.registry.plugins import load_all
 
 if TYPE_CHECKING:

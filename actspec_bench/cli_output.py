@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from actspec_bench.devices import DEVICES
+from actspec_bench.problems.devices import DEVICES
 
 __all__ = [
     "device_option",

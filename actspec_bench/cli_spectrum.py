@@ -15,9 +15,9 @@ from actspec_bench.cli_output import device_option, json_option, plugin_option
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
-    from actspec_bench.instance import Instance
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.instance import Instance
+    from actspec_bench.problems.problem import Problem
     from actspec_bench.records import Cell
 
 __all__ = ["spectrum_command"]
@@ -72,8 +72,8 @@ def spectrum_command(
     the task.
     """
     from actspec_bench.data.finding import using_data_dir
-    from actspec_bench.devices import resolve
     from actspec_bench.plan import choose_suite, plan_cells
+    from actspec_bench.problems.devices import resolve
     from actspec_bench.registry.plugins import load_all
 
     load_all(plugins)
@@ -98,11 +98,11 @@ def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> 
     import torch
     from rich.console import Console
 
-    from actspec_bench import devices
     from actspec_bench.cell import attributed, built
+    from actspec_bench.problems import devices
+    from actspec_bench.problems.views import restarted
     from actspec_bench.registry.entries import methods
     from actspec_bench.spectra.report import Report
-    from actspec_bench.views import restarted
 
     torch.set_num_threads(1)
     devices.use(device)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actspec_bench.errors import Undefined
+from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
-from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
-    from actspec_bench.problem import Problem
-    from actspec_bench.truth import Truth
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.problem import Problem
+    from actspec_bench.problems.truth import Truth
 
 __all__ = ["Costs", "Outcome"]
 

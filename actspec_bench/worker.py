@@ -98,9 +98,9 @@ def main(connection: Connection, job: Job) -> None:
 def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
-    from actspec_bench import devices
     from actspec_bench.cell import execute
     from actspec_bench.privacy import sentence
+    from actspec_bench.problems import devices
     from actspec_bench.registry.plugins import load_entry_points, load_file
 
     torch.set_num_threads(1)

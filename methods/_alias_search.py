@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from torch import Tensor
 
-    from actspec_bench.attribution import Attribution
     from actspec_bench.fourier import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.problem import Problem
 
 # In one bin a decision looks like one coefficient, since it is +-1 under every shift.
 FIRST_BITS, MOST_BITS = 2, 12

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from actspec_bench.attribution import Attribution
 from actspec_bench.fourier import Subset
 from actspec_bench.fourier.regression import Fit, discoveries, least_squares, linearly_independent
+from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 ROWS_PER_CANDIDATE = 4
 ROUNDING = 1e-5

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from actspec_bench.attribution import Attribution
 from actspec_bench.fourier import Subset
 from actspec_bench.fourier.regression import least_squares
 from actspec_bench.fourier.spectrum import (
@@ -34,11 +33,12 @@ from actspec_bench.methods._redundancy import (
     varying_units,
 )
 from actspec_bench.methods._screen import screen
+from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 Order = Literal["influence", "given", "random"]
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.problem import Problem
 
 Share = Annotated[float, Field(gt=0, le=1)]
 

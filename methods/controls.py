@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from actspec_bench.attribution import Attribution
+from actspec_bench.problems.attribution import Attribution
 from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
-    from actspec_bench.problem import Problem
-    from actspec_bench.truth import Truth
+    from actspec_bench.problems.problem import Problem
+    from actspec_bench.problems.truth import Truth
 
 
 @method("random", returns="subsets", family="control", control=True)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from actspec_bench.attribution import Attribution
 from actspec_bench.errors import NotApplicable
+from actspec_bench.problems.attribution import Attribution
 from actspec_bench.registry.decorators import method
 
 if TYPE_CHECKING:
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 LEAST_STEPS = 2
 

@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest
-from actspec_bench.problem import Readout
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.problem import Readout
 from actspec_bench.tasks import _training
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._patches import Patches, patch_instance

@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from actspec_bench.data.catalogue import Form
 from actspec_bench.data.finding import checksum_flaw
-from actspec_bench.devices import placed
 from actspec_bench.errors import DataError, Missing
+from actspec_bench.problems.devices import placed
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

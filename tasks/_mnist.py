@@ -8,12 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.devices import chosen, placed
-from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
-from actspec_bench.problem import Problem, Readout
-from actspec_bench.readouts import class_margin
-from actspec_bench.sources import masked
+from actspec_bench.problems.devices import chosen, placed
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.readouts import class_margin
+from actspec_bench.problems.sources import masked
 from actspec_bench.tasks._enumeration import CHUNK_ROWS, enumeration, searched
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_network

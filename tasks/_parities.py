@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
-from actspec_bench.instance import Instance
-from actspec_bench.problem import Problem, Readout, Sampler
-from actspec_bench.sources import binary, uniform_patterns
-from actspec_bench.truth import Truth
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.problem import Problem, Readout, Sampler
+from actspec_bench.problems.sources import binary, uniform_patterns
+from actspec_bench.problems.truth import Truth
 
 if TYPE_CHECKING:
     from actspec_bench.fourier import Subset

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.devices import placed
-from actspec_bench.instance import Instance
-from actspec_bench.layers import from_module
-from actspec_bench.problem import Readout
+from actspec_bench.problems.devices import placed
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.networks.layers import from_module
+from actspec_bench.problems.problem import Readout
 from actspec_bench.tasks._parities import Terms, draw_terms
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
-from actspec_bench.devices import chosen, placed
 from actspec_bench.networks import cached_tensors, recipe_digest
+from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.tasks import _transformer
 from actspec_bench.tasks._hidden import Bottleneck
 from actspec_bench.tasks._transformer import Transformer

@@ -11,18 +11,18 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actspec_bench.devices import chosen, placed
 from actspec_bench.fourier.spectrum import all_patterns
-from actspec_bench.instance import Instance
 from actspec_bench.networks import cached_tensors, recipe_digest
-from actspec_bench.problem import Problem, Readout
-from actspec_bench.readouts import class_margin, decision
+from actspec_bench.problems.devices import chosen, placed
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.readouts import class_margin, decision
+from actspec_bench.problems.sources import binary, uniform_patterns
+from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
-from actspec_bench.sources import binary, uniform_patterns
 from actspec_bench.tasks import _training
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._training import initialise
-from actspec_bench.truth import Truth
 
 if TYPE_CHECKING:
     from jaxtyping import Float

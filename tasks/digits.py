@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from actspec_bench.instance import Instance
+from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
 
 _DATA = "the 1,797 8x8 digits that ship with scikit-learn (UCI optical recognition, test part)"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from actspec_bench.instance import Instance
+from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
 
 Label = Annotated[int, Field(ge=0, le=1)]

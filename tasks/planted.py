@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actspec_bench.instance import Instance
+from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
 from actspec_bench.tasks._terms import check_room, check_terms, orders_of
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from actspec_bench.attribution import Attribution
 from actspec_bench.outcome import Costs, Outcome
-from actspec_bench.problem import Problem
+from actspec_bench.problems.attribution import Attribution
+from actspec_bench.problems.problem import Problem
+from actspec_bench.problems.truth import Truth
+from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import metrics, tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.truth import Truth
-from actspec_bench.views import restarted
 
 NO_COSTS = Costs(0, 0, 0.0, 0.0, None)
 

@@ -15,11 +15,11 @@ from actspec_bench.methods._alias_groups import Group, fitted
 from actspec_bench.methods._bch import BCH, PRIMITIVE, field
 from actspec_bench.methods._linear import Span, solver
 from actspec_bench.methods._queries import Queries
-from actspec_bench.problem import Source
+from actspec_bench.problems.problem import Source
+from actspec_bench.problems.sources import masked, uniform_patterns
+from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.sources import masked, uniform_patterns
-from actspec_bench.views import restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4, 5, 6, 7): 0.6}
 

@@ -13,9 +13,9 @@ import pytest
 from scoring import outcome, parity_sum, rng, score
 
 from actspec_bench import Attribution, Instance, Truth, Undefined
+from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import methods, metrics, tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.views import restarted
 
 SCORED = [entry for entry in metrics if entry.card.family != "cost"]
 RIVALS = ["random", "constant", "anti-oracle", *(e.name for e in methods if not e.card.control)]

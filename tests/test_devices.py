@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from actspec_bench import NotApplicable, Problem, attribute, devices
+from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
-from actspec_bench.evaluation import Evaluator
-from actspec_bench.meter import Meter
-from actspec_bench.problem import Source
-from actspec_bench.sources import masked
+from actspec_bench.problems import devices
+from actspec_bench.problems.evaluation import Evaluator
+from actspec_bench.problems.meter import Meter
+from actspec_bench.problems.problem import Source
+from actspec_bench.problems.sources import masked
+from actspec_bench.problems.views import restarted
 from actspec_bench.store import read_results
-from actspec_bench.views import restarted
 
 N = 4
 WEIGHT = torch.tensor([1.0, -2.0, 0.5, 3.0])
@@ -196,7 +197,7 @@ def test_cuda_where_there_is_none_is_wrong_usage(tmp_path: Path) -> None:
 PLUGIN = '''
 import time, torch
 from actspec_bench import Problem, method, task
-from actspec_bench.devices import chosen
+from actspec_bench.problems.devices import chosen
 
 @task("on-device", truth="none", main_metric="surrogate_r2")
 def on_device(seed):

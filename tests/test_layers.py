@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from actspec_bench import Problem
-from actspec_bench.replacing import Units
+from actspec_bench.problems.networks.replacing import Units
 
 
 class Convolutions(nn.Module):

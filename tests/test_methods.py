@@ -10,8 +10,8 @@ from scoring import parity_sum, planted
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
+from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import methods
-from actspec_bench.views import ScoringView, restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
 UNIT_METHODS = ["integrated-gradients", "feature-ablation", "shapley-sampling"]

@@ -15,7 +15,7 @@ from scoring import outcome, parity_sum, rng, score
 from actspec_bench import Attribution, Problem, Truth, Undefined
 from actspec_bench.fourier.joint import beyond_parts, joint_variance
 from actspec_bench.metrics.faithfulness import similarity_curve
-from actspec_bench.views import ScoringView
+from actspec_bench.problems.views import ScoringView
 
 TRUTH = Truth({(0, 1): 1.0, (2,): -0.5, (3, 4, 5): 0.25}, 8)
 

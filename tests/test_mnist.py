@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from actspec_bench.data import present, read_mnist
 from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.tasks import _mnist
 from actspec_bench.tasks._mnist_networks import images, trained_network
-from actspec_bench.views import ScoringView
 
 needs_mnist = pytest.mark.skipif(
     not present("mnist"), reason="MNIST is not here; set ACTSPEC_BENCH_DATA to its folder"

@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from actspec_bench.api import attribute
 from actspec_bench.errors import UsageError
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
+from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.tasks import _planted_network, _trained_parity
-from actspec_bench.views import ScoringView, restarted
 
 
 def build(text: str, seed: int = 0):

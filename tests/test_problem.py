@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench import BudgetExceeded, NotApplicable, Problem
-from actspec_bench.views import ScoringView, restarted
+from actspec_bench.problems.views import ScoringView, restarted
 
 
 def product(x: Tensor) -> Tensor:

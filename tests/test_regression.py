@@ -7,7 +7,7 @@ from scoring import parity_sum, random_patterns
 
 from actspec_bench.fourier import regression
 from actspec_bench.methods import _queries
-from actspec_bench.views import restarted
+from actspec_bench.problems.views import restarted
 
 
 def test_least_squares_equals_numpy_and_its_intervals_cover() -> None:

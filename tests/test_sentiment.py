@@ -7,10 +7,10 @@ import torch
 from actspec_bench.data import present, read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
+from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.tasks import _sentiment, _sst2
 from actspec_bench.tasks._transformer import Transformer
-from actspec_bench.views import ScoringView
 
 NAMES = ("sst2-pooler", "sst2-heads", "sst2-tokens")
 needs_data = pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")

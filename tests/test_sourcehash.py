@@ -37,7 +37,7 @@ def test_actspec_depends_on_its_search_and_the_harness_but_not_on_other_methods(
     assert {
         "actspec_bench.methods._tree_search",
         "actspec_bench.fourier.spectrum",
-        "actspec_bench.problem",
+        "actspec_bench.problems.problem",
     } <= set(seen)
     assert "actspec_bench.methods.gradient" not in seen
     assert "actspec_bench.cli" not in seen

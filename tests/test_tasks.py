@@ -8,11 +8,11 @@ import torch
 
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.tasks import _digits
 from actspec_bench.tasks._parities import decision_spectrum
-from actspec_bench.views import ScoringView, restarted
 
 
 def build(text: str, seed: int = 0):

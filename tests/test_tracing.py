@@ -11,7 +11,7 @@ from scoring import parity_sum, rng
 
 from actspec_bench import Problem
 from actspec_bench.data import present
-from actspec_bench.inputs import DataInputs, MaskedImage
+from actspec_bench.problems.inputs import DataInputs, MaskedImage
 from actspec_bench.registry.entries import tasks
 from actspec_bench.spectra.tracing import mean_images, traced
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from actspec_bench.outcome import Outcome
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 Intervention = Literal["baseline", "zero", "resample"]
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from actspec_bench.fourier.energy import Energies, Estimate, energies
 from actspec_bench.fourier.fewest import fewest_units
 from actspec_bench.fourier.joint import JOINT_ORDER, cells_of, joint_effects, occupancy
+from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
-from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
     from actspec_bench.fourier import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.problem import Problem
 
 __all__ = ["Distributedness", "FewestUnits", "FoundSubset", "distributedness"]
 

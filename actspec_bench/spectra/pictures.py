@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from actspec_bench.fourier.energy import Estimate
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
     from actspec_bench.spectra.distributedness import Distributedness, FoundSubset
 
 __all__ = ["draw_spectrum", "draw_units", "grid_of", "unit_list"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actspec_bench.inputs import DataInputs
+from actspec_bench.problems.inputs import DataInputs
 from actspec_bench.seeds import seed_from
 from actspec_bench.spectra.distributedness import Distributedness, distributedness
 from actspec_bench.spectra.pictures import draw_spectrum, draw_units, unit_list
@@ -15,10 +15,10 @@ from actspec_bench.spectra.trace_pictures import draw_traces, joint_lines
 from actspec_bench.spectra.tracing import Trace, traced
 
 if TYPE_CHECKING:
-    from actspec_bench.attribution import Attribution
     from actspec_bench.fourier.energy import Estimate
-    from actspec_bench.instance import Instance
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.attribution import Attribution
+    from actspec_bench.problems.instance import Instance
+    from actspec_bench.problems.problem import Problem
     from actspec_bench.records import Cell
 
 __all__ = ["Report"]

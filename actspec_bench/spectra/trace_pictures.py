@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from actspec_bench.figures import COLOURS, svg
-from actspec_bench.inputs import DataInputs, MaskedImage
+from actspec_bench.problems.inputs import DataInputs, MaskedImage
 from actspec_bench.spectra.pictures import unit_list
 from actspec_bench.spectra.tracing import mean_images
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from actspec_bench.fourier.energy import Estimate
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
     from actspec_bench.spectra.tracing import Side, Trace
 
 __all__ = ["draw_traces", "joint_lines"]

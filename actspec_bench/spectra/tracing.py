@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from actspec_bench.fourier.energy import Z_95, Estimate
-from actspec_bench.inputs import DataInputs
+from actspec_bench.problems.inputs import DataInputs
+from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
-from actspec_bench.views import ScoringView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from actspec_bench.fourier import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 __all__ = ["JointRow", "Side", "Trace", "mean_images", "trace", "traced"]
 

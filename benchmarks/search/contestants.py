@@ -14,7 +14,7 @@ from benchmarks.search.rivals import architectures, boofun_search, shapiq_search
 
 if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
     from benchmarks.search.regimes import Regime
 
 __all__ = ["CONTESTANTS", "Contestant"]

@@ -16,7 +16,7 @@ from actspec_bench.errors import NotApplicable
 
 if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
-    from actspec_bench.problem import Problem
+    from actspec_bench.problems.problem import Problem
 
 __all__ = ["Spectrum", "architectures", "boofun_search", "fourier_from_moebius", "shapiq_search"]
 

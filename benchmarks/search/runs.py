@@ -16,10 +16,10 @@ from torch import Tensor
 
 from actspec_bench import Problem
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable
-from actspec_bench.instance import Instance
-from actspec_bench.meter import UNMETERED
+from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.meter import UNMETERED
+from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import tasks
-from actspec_bench.views import restarted
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
 from benchmarks.search.threads import one_thread

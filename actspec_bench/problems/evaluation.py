@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
-from actspec_bench.meter import Meter
+from actspec_bench.problems.meter import Meter
 
 __all__ = ["Evaluator"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.devices import rows_per_batch
-from actspec_bench.forward import Inputs, Undisturbed, margin_of
-from actspec_bench.problem import Problem, Readout
-from actspec_bench.replacing import Key, Site, UnitKind, Units, find_layer
-from actspec_bench.sources import FOREGROUND_ROWS, interchange
+from actspec_bench.problems.devices import rows_per_batch
+from actspec_bench.problems.networks.forward import Inputs, Undisturbed, margin_of
+from actspec_bench.problems.networks.replacing import Key, Site, UnitKind, Units, find_layer
+from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.sources import FOREGROUND_ROWS, interchange
 
 __all__ = ["from_module"]
 

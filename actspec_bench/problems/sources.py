@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from actspec_bench.devices import rows_per_batch
 from actspec_bench.errors import NotApplicable
-from actspec_bench.problem import CPU, Problem, Readout, Sampler, Source, check_units
+from actspec_bench.problems.devices import rows_per_batch
+from actspec_bench.problems.problem import CPU, Problem, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.devices import MOST_ROWS
-from actspec_bench.evaluation import Evaluator
-from actspec_bench.meter import DEFAULT_BUDGET, Meter
-from actspec_bench.readouts import decision
+from actspec_bench.problems.devices import MOST_ROWS
+from actspec_bench.problems.evaluation import Evaluator
+from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
+from actspec_bench.problems.readouts import decision
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class Problem:
         budget
             Rows that may be evaluated; 10,000 if not given.
         """
-        from actspec_bench import sources
+        from actspec_bench.problems import sources
 
         return sources.from_function(function, n, budget=budget, seed=seed, readout=readout)
 
@@ -293,7 +293,7 @@ class Problem:
         mean of their values. D is the empirical distribution, the foreground is every distinct
         row, and units are on where x > 0.
         """
-        from actspec_bench import sources
+        from actspec_bench.problems import sources
 
         return sources.from_samples(x, y, budget=budget, seed=seed)
 
@@ -312,7 +312,7 @@ class Problem:
         See `layers.from_module` for all options: which ``units`` (``position``, ``call``,
         ``output``, ``threshold``), ``heldout``, ``foreground``, ``budget`` and ``seed``.
         """
-        from actspec_bench import layers
+        from actspec_bench.problems.networks import layers
 
         return layers.from_module(
             model, layer=layer, inputs=inputs, target=target, readout=readout, **options

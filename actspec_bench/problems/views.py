@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from actspec_bench.meter import UNMETERED
-from actspec_bench.problem import Problem
+from actspec_bench.problems.meter import UNMETERED
+from actspec_bench.problems.problem import Problem
 
 if TYPE_CHECKING:
     from jaxtyping import Float

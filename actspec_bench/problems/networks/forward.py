@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.readouts import class_margin
+from actspec_bench.problems.readouts import class_margin
 
 __all__ = ["Inputs", "Undisturbed", "margin_of"]
 

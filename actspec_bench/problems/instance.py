@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actspec_bench.inputs import DataInputs, MaskedImage
-    from actspec_bench.problem import Problem
-    from actspec_bench.truth import Truth
+    from actspec_bench.problems.inputs import DataInputs, MaskedImage
+    from actspec_bench.problems.problem import Problem
+    from actspec_bench.problems.truth import Truth
 
 __all__ = ["Instance"]
 

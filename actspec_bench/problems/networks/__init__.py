@@ -1,0 +1,3 @@
+"""Network -> source: a layer's output is read, replaced, and run on from there."""
+
+__all__ = ["layers"]

@@ -1,0 +1,90 @@
+"""Task -> source: what a problem is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from actspec_bench.problems.devices import MOST_ROWS
+
+__all__ = ["CPU", "Kind", "Readout", "Sampler", "Source", "check_units"]
+
+CPU = torch.device("cpu")
+Kind = Literal["binary", "masked", "interchange"]
+Readout = Literal["margin", "decision"]
+Sampler = Callable[[int, torch.Generator], Tensor]
+
+
+def check_units(n: object) -> None:
+    """Raise ValueError unless ``n`` is a number of units."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """What a problem is made of; the harness wraps it afresh for each method and metric.
+
+    Attributes
+    ----------
+    kind
+        ``"binary"``, ``"masked"`` or ``"interchange"`` (see the README's words).
+    margin
+        (B, n) -> (B,), differentiable where the function is.
+    sampler
+        ``(k, generator) -> (k, n)``: draws from the problem's distribution D.
+    readout
+        ``"margin"``: the value is the margin; ``"decision"``: its sign, in {-1, +1}.
+    foreground, baseline, threshold
+        (R, n) rows to explain; (n,) the value of an ablated unit; (n,) pattern thresholds.
+    heldout
+        Like ``sampler``, for scores on rows that methods never saw; ``None`` means D itself.
+    noise
+        Standard deviation of the noise added to every metered evaluation of the margin; each
+        derivative is then as noisy as a central difference of two such values.
+    any_pattern
+        Whether the function answers at any x, not only at rows of its sample.
+    uniform
+        Whether the units' states are independent fair coins under D, so that characters are
+        orthonormal.
+    notes
+        Sentences a reader of the results must know, such as a fixed carrier input.
+    device, batch_rows
+        Where ``margin`` gets its rows, and how many at most at a time. All else is on the CPU.
+    """
+
+    kind: Kind
+    n: int
+    margin: Callable[[Tensor], Tensor]
+    sampler: Sampler
+    foreground: Tensor
+    baseline: Tensor
+    threshold: Tensor
+    readout: Readout = "margin"
+    heldout: Sampler | None = None
+    noise: float = 0.0
+    any_pattern: bool = True
+    uniform: bool = False
+    unit_names: Sequence[str] = ()
+    layout: tuple[int, ...] | None = None
+    notes: Sequence[str] = ()
+    device: torch.device = CPU
+    batch_rows: int = MOST_ROWS
+
+    def __post_init__(self) -> None:
+        check_units(self.n)
+        if self.readout not in get_args(Readout):
+            raise ValueError(f"readout must be 'margin' or 'decision', not {self.readout!r}")
+        for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):
+            if tuple(getattr(self, name).shape) != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape}, not {tuple(getattr(self, name).shape)}"
+                )
+        if self.foreground.ndim != 2 or self.foreground.shape[1] != self.n:
+            raise ValueError(
+                f"foreground must have shape (rows, {self.n}), not {tuple(self.foreground.shape)}"
+            )
