@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Readout
+from actspec_bench.problems.source import Readout
 from actspec_bench.tasks import _training
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._patches import Patches, patch_instance

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.networks import cached_tensors, recipe_digest
+from actspec_bench.problems.kinds import uniform_patterns
 from actspec_bench.problems.readouts import decision
-from actspec_bench.problems.sources import uniform_patterns
 from actspec_bench.problems.truth import Truth
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from actspec_bench.problems.problem import Readout
+    from actspec_bench.problems.source import Readout
 
 SMALLEST_CHANGE = 0.1
 SCREENED_ROWS = 1024

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.inputs import DataInputs, Originals
+from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.sources import FOREGROUND_ROWS, interchange
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from actspec_bench.problems.problem import Readout
+    from actspec_bench.problems.source import Readout
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from actspec_bench.data.catalogue import data_set
 from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed, rows_per_batch
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.kinds import masked
+from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.sources import masked
+from actspec_bench.problems.source import Readout
 from actspec_bench.tasks import _encoder
 from actspec_bench.tasks._encoder import Encoder, encoder
 from actspec_bench.tasks._enumeration import (

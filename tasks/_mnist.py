@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.kinds import masked
+from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.sources import masked
+from actspec_bench.problems.source import Readout
 from actspec_bench.tasks._enumeration import CHUNK_ROWS, enumeration, searched
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units
 from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_network

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Readout, Sampler
-from actspec_bench.problems.sources import binary, uniform_patterns
+from actspec_bench.problems.kinds import binary, uniform_patterns
+from actspec_bench.problems.problem import Problem
+from actspec_bench.problems.source import Readout, Sampler
 from actspec_bench.problems.truth import Truth
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.inputs import MaskedImage
 from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.sources import masked
 from actspec_bench.tasks._enumeration import enumeration, searched
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from actspec_bench.problems.problem import Readout
+    from actspec_bench.problems.source import Readout
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from actspec_bench.problems.devices import placed
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.networks.layers import from_module
-from actspec_bench.problems.problem import Readout
+from actspec_bench.problems.problem import Problem
+from actspec_bench.problems.source import Readout
 from actspec_bench.tasks._parities import Terms, draw_terms
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def planted_network(
     generator = torch.Generator().manual_seed(seed)
     model = network(terms, n, generator).requires_grad_(False).eval()
     inputs = draw_inputs(model.get_parameter("0.weight"), SEEN_ROWS + HELDOUT_ROWS, generator)
-    problem = from_module(
+    problem = Problem.from_module(
         placed(model),
         layer="0",
         inputs=inputs[:SEEN_ROWS],

@@ -30,9 +30,10 @@ from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.inputs import DataInputs
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Source
+from actspec_bench.problems.kinds import FOREGROUND_ROWS
+from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin, decision
-from actspec_bench.problems.sources import FOREGROUND_ROWS
+from actspec_bench.problems.source import Source
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
 from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from actspec_bench.fourier import Subset
-    from actspec_bench.problems.problem import Readout
+    from actspec_bench.problems.source import Readout
     from actspec_bench.tasks._hidden import Bottleneck
 
 MAGNITUDES = (1.0, 3.0)

@@ -14,9 +14,10 @@ from actspec_bench.data import read_sst2
 from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.kinds import masked
+from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.sources import masked
+from actspec_bench.problems.source import Readout
 from actspec_bench.tasks import _sst2, _transformer
 from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
 from actspec_bench.tasks._hidden import Bottleneck, hidden_units

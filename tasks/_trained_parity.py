@@ -15,9 +15,10 @@ from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.problem import Problem, Readout
+from actspec_bench.problems.kinds import binary, uniform_patterns
+from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin, decision
-from actspec_bench.problems.sources import binary, uniform_patterns
+from actspec_bench.problems.source import Readout
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
 from actspec_bench.tasks import _training

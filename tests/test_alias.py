@@ -15,8 +15,8 @@ from actspec_bench.methods._alias_groups import Group, fitted
 from actspec_bench.methods._bch import BCH, PRIMITIVE, field
 from actspec_bench.methods._linear import Span, solver
 from actspec_bench.methods._queries import Queries
-from actspec_bench.problems.problem import Source
-from actspec_bench.problems.sources import masked, uniform_patterns
+from actspec_bench.problems.kinds import masked, uniform_patterns
+from actspec_bench.problems.source import Source
 from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec

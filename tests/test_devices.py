@@ -16,9 +16,9 @@ from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
 from actspec_bench.problems import devices
 from actspec_bench.problems.evaluation import Evaluator
+from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.meter import Meter
-from actspec_bench.problems.problem import Source
-from actspec_bench.problems.sources import masked
+from actspec_bench.problems.source import Source
 from actspec_bench.problems.views import restarted
 from actspec_bench.store import read_results
 

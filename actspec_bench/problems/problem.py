@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from actspec_bench.problems.devices import MOST_ROWS
 from actspec_bench.problems.evaluation import Evaluator
+from actspec_bench.problems.kinds import binary, given
 from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
+from actspec_bench.problems.networks.layers import layer_source
 from actspec_bench.problems.readouts import decision
+from actspec_bench.problems.source import Kind, Readout, Source
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
@@ -22,83 +23,7 @@ if TYPE_CHECKING:
     Rows = Float[Tensor, "rows n"]
     Values = Float[Tensor, " rows"]
 
-__all__ = ["CPU", "Problem", "Source"]
-
-CPU = torch.device("cpu")
-Kind = Literal["binary", "masked", "interchange"]
-Readout = Literal["margin", "decision"]
-Sampler = Callable[[int, torch.Generator], Tensor]
-
-
-def check_units(n: object) -> None:
-    """Raise ValueError unless ``n`` is a number of units."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
-    """What a problem is made of; the harness wraps it afresh for each method and metric.
-
-    Attributes
-    ----------
-    kind
-        ``"binary"``, ``"masked"`` or ``"interchange"`` (see the README's words).
-    margin
-        (B, n) -> (B,), differentiable where the function is.
-    sampler
-        ``(k, generator) -> (k, n)``: draws from the problem's distribution D.
-    readout
-        ``"margin"``: the value is the margin; ``"decision"``: its sign, in {-1, +1}.
-    foreground, baseline, threshold
-        (R, n) rows to explain; (n,) the value of an ablated unit; (n,) pattern thresholds.
-    heldout
-        Like ``sampler``, for scores on rows that methods never saw; ``None`` means D itself.
-    noise
-        Standard deviation of the noise added to every metered evaluation of the margin; each
-        derivative is then as noisy as a central difference of two such values.
-    any_pattern
-        Whether the function answers at any x, not only at rows of its sample.
-    uniform
-        Whether the units' states are independent fair coins under D, so that characters are
-        orthonormal.
-    notes
-        Sentences a reader of the results must know, such as a fixed carrier input.
-    device, batch_rows
-        Where ``margin`` gets its rows, and how many at most at a time. All else is on the CPU.
-    """
-
-    kind: Kind
-    n: int
-    margin: Callable[[Tensor], Tensor]
-    sampler: Sampler
-    foreground: Tensor
-    baseline: Tensor
-    threshold: Tensor
-    readout: Readout = "margin"
-    heldout: Sampler | None = None
-    noise: float = 0.0
-    any_pattern: bool = True
-    uniform: bool = False
-    unit_names: Sequence[str] = ()
-    layout: tuple[int, ...] | None = None
-    notes: Sequence[str] = ()
-    device: torch.device = CPU
-    batch_rows: int = MOST_ROWS
-
-    def __post_init__(self) -> None:
-        check_units(self.n)
-        if self.readout not in get_args(Readout):
-            raise ValueError(f"readout must be 'margin' or 'decision', not {self.readout!r}")
-        for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):
-            if tuple(getattr(self, name).shape) != shape:
-                raise ValueError(
-                    f"{name} must have shape {shape}, not {tuple(getattr(self, name).shape)}"
-                )
-        if self.foreground.ndim != 2 or self.foreground.shape[1] != self.n:
-            raise ValueError(
-                f"foreground must have shape (rows, {self.n}), not {tuple(self.foreground.shape)}"
-            )
+__all__ = ["Problem"]
 
 
 class Problem:
@@ -281,9 +206,8 @@ class Problem:
         budget
             Rows that may be evaluated; 10,000 if not given.
         """
-        from actspec_bench.problems import sources
-
-        return sources.from_function(function, n, budget=budget, seed=seed, readout=readout)
+        source = binary(function, n, seed=seed, readout=readout)
+        return Problem(source, budget=budget, seed=seed)
 
     @staticmethod
     def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:
@@ -293,9 +217,7 @@ class Problem:
         mean of their values. D is the empirical distribution, the foreground is every distinct
         row, and units are on where x > 0.
         """
-        from actspec_bench.problems import sources
-
-        return sources.from_samples(x, y, budget=budget, seed=seed)
+        return Problem(given(x, y), budget=budget, seed=seed)
 
     @staticmethod
     def from_module(
@@ -305,15 +227,16 @@ class Problem:
         inputs: Any,
         target: int | Callable[[Any], Tensor],
         readout: Readout = "decision",
+        budget: int | None = None,
+        seed: int = 0,
         **options: Any,
     ) -> Problem:
         """Interchange problem of one layer of a network, on the network's own device.
 
-        See `layers.from_module` for all options: which ``units`` (``position``, ``call``,
-        ``output``, ``threshold``), ``heldout``, ``foreground``, ``budget`` and ``seed``.
+        See `layers.layer_source` for all options: which ``units`` (``position``, ``call``,
+        ``output``, ``threshold``), ``heldout`` and ``foreground``.
         """
-        from actspec_bench.problems.networks import layers
-
-        return layers.from_module(
+        source = layer_source(
             model, layer=layer, inputs=inputs, target=target, readout=readout, **options
         )
+        return Problem(source, budget=budget, seed=seed)

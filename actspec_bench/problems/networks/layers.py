@@ -1,4 +1,4 @@
-"""Network -> problem: the activations of one layer become the units of an interchange problem."""
+"""Network -> source: the activations of one layer become the units of an interchange problem."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench.problems.devices import rows_per_batch
+from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
 from actspec_bench.problems.networks.forward import Inputs, Undisturbed, margin_of
 from actspec_bench.problems.networks.replacing import Key, Site, UnitKind, Units, find_layer
-from actspec_bench.problems.problem import Problem, Readout
-from actspec_bench.problems.sources import FOREGROUND_ROWS, interchange
+from actspec_bench.problems.source import Readout, Source
 
-__all__ = ["from_module"]
+__all__ = ["layer_source"]
 
 PROBE_ROWS = 64
 FEW_ROWS = 3
@@ -23,7 +23,7 @@ TOLERANCE = 1e-3
 PRECISIONS = 16
 
 
-def from_module(
+def layer_source(
     model: nn.Module,
     *,
     layer: str | nn.Module,
@@ -37,10 +37,8 @@ def from_module(
     threshold: float | Tensor | None = None,
     heldout: Any = None,
     foreground: Any = None,
-    budget: int | None = None,
-    seed: int = 0,
-) -> Problem:
-    """Interchange problem: the units are a layer's activations over a data set.
+) -> Source:
+    """Source of an interchange problem: the units are a layer's activations over a data set.
 
     The layer's output is replaced during a forward pass. The network stays on its device and
     in its precision, and is evaluated as ``model.eval()`` would be; training flags,
@@ -104,7 +102,7 @@ def from_module(
     function = cut.function(cut.capture(few, len(few)))
     at_a_time = rows_per_batch(lambda k: cut.direct(rows.repeated(k)), network.device)
     activations = cut.capture(rows, at_a_time)
-    source = interchange(
+    return interchange(
         function,
         activations,
         readout=readout,
@@ -120,7 +118,6 @@ def from_module(
             lambda k: function(activations[:1].expand(k, -1)), network.device
         ),
     )
-    return Problem(source, budget=budget, seed=seed)
 
 
 @dataclass(frozen=True)

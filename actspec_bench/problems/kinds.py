@@ -1,4 +1,4 @@
-"""Function or sample -> problem, and the sources that tasks are made of."""
+"""Function or rows -> source: the kinds of problem there are, and their distributions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.devices import rows_per_batch
-from actspec_bench.problems.problem import CPU, Problem, Readout, Sampler, Source, check_units
+from actspec_bench.problems.source import CPU, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 __all__ = [
+    "FOREGROUND_ROWS",
     "binary",
     "empirical",
-    "from_function",
-    "from_samples",
+    "given",
     "interchange",
     "masked",
     "uniform_patterns",
@@ -45,19 +45,6 @@ def empirical(rows: Float[Tensor, "rows n"]) -> Sampler:
         return rows[torch.randint(0, len(rows), (k,), generator=generator)]
 
     return sample
-
-
-def from_function(
-    function: Callable[[Tensor], Any],
-    n: int,
-    *,
-    budget: int | None = None,
-    seed: int = 0,
-    readout: Readout = "margin",
-) -> Problem:
-    """See `Problem.from_function`."""
-    source = binary(function, n, seed=seed, readout=readout)
-    return Problem(source, budget=budget, seed=seed)
 
 
 def binary(
@@ -94,8 +81,8 @@ def binary(
     )
 
 
-def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:
-    """See `Problem.from_samples`."""
+def given(x: Any, y: Any) -> Source:
+    """Source of rows and values that cannot be queried further; see `Problem.from_samples`."""
     rows = torch.as_tensor(x, dtype=torch.get_default_dtype())
     values = torch.as_tensor(y, dtype=torch.get_default_dtype())
     if rows.ndim != 2 or not len(rows):
@@ -117,7 +104,7 @@ def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) ->
                 "query rows of `foreground` or `sample`"
             ) from None
 
-    source = Source(
+    return Source(
         kind="interchange",
         n=rows.shape[1],
         margin=look_up,
@@ -127,7 +114,6 @@ def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) ->
         threshold=torch.zeros(rows.shape[1]),
         any_pattern=False,
     )
-    return Problem(source, budget=budget, seed=seed)
 
 
 def masked(
