@@ -9,7 +9,7 @@ from typing import Any
 from actspec_bench.data.finding import present
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.problems.meter import DEFAULT_BUDGET
-from actspec_bench.records import Cell
+from actspec_bench.records.record import Cell
 from actspec_bench.registry.entries import Entry, methods, metrics, tasks
 from actspec_bench.registry.sourcehash import source_digest
 from actspec_bench.registry.specs import Spec

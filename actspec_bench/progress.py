@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import Task as Bar
 from rich.text import Text
 
-from actspec_bench.records import Cell, Record
+from actspec_bench.records.record import Cell, Record
 
 __all__ = ["RunProgress"]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from actspec_bench.family import end_family, end_orphans, resident
-from actspec_bench.records import Cell
+from actspec_bench.records.record import Cell
 from actspec_bench.worker import Job, main, preload
 
 __all__ = ["Limits", "run_cells"]

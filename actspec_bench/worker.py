@@ -17,7 +17,7 @@ from actspec_bench.family import adopt_orphans, end_family
 from actspec_bench.registry.entries import methods, metrics, tasks
 
 if TYPE_CHECKING:
-    from actspec_bench.records import Cell
+    from actspec_bench.records.record import Cell
 
 __all__ = ["Job", "main", "preload"]
 
@@ -77,7 +77,7 @@ def main(connection: Connection, job: Job) -> None:
         os.setsid()
     adopt_orphans()
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
-    from actspec_bench.privacy import without_folders
+    from actspec_bench.records.privacy import without_folders
 
     with tempfile.TemporaryFile() as output:
         os.dup2(output.fileno(), 1)
@@ -99,8 +99,8 @@ def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
     from actspec_bench.cell import execute
-    from actspec_bench.privacy import sentence
     from actspec_bench.problems import devices
+    from actspec_bench.records.privacy import sentence
     from actspec_bench.registry.plugins import load_entry_points, load_file
 
     torch.set_num_threads(1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from actspec_bench.records import Record
+from actspec_bench.records.record import Record
+from actspec_bench.records.store import Results
 from actspec_bench.registry.entries import metrics
-from actspec_bench.store import Results
 
 CARDS = {entry.name: entry.card for entry in metrics}
 PROVENANCE = {

@@ -19,10 +19,10 @@ from actspec_bench.data.catalogue import Form
 from actspec_bench.errors import DataError, Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
-from actspec_bench.records import Cell
+from actspec_bench.records.record import Cell
+from actspec_bench.records.store import read_results
 from actspec_bench.registry.entries import methods, tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.store import read_results
 from actspec_bench.tasks import _encoder, _minilm
 from actspec_bench.tasks._encoder import PACKAGE, Encoder
 from actspec_bench.tasks._enumeration import drawn_margins, in_turn

@@ -6,10 +6,10 @@ import pytest
 
 from actspec_bench.errors import StoreError
 from actspec_bench.plan import Suite, plan_cells
-from actspec_bench.records import Cell, Record
+from actspec_bench.records.record import Cell, Record
+from actspec_bench.records.store import Store, read_results
 from actspec_bench.registry.entries import metrics
 from actspec_bench.session import _record
-from actspec_bench.store import Store, read_results
 
 CARDS = {entry.name: entry.card for entry in metrics}
 

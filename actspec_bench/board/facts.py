@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actspec_bench.records import Record
+from actspec_bench.records.record import Record
 
 __all__ = ["Fact", "fact_text", "mean_facts"]
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from actspec_bench.board.facts import Fact, mean_facts
 from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
-from actspec_bench.records import Record
+from actspec_bench.records.record import Record
+from actspec_bench.records.store import Results
 from actspec_bench.registry.cards import MetricCard
-from actspec_bench.store import Results
 
 __all__ = ["Board", "Entry", "Group", "Standing", "make_board"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.instance import Instance
     from actspec_bench.problems.problem import Problem
-    from actspec_bench.records import Cell
+    from actspec_bench.records.record import Cell
 
 __all__ = ["Report"]
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from actspec_bench.errors import nearest
-from actspec_bench.provenance import provenance
+from actspec_bench.records.provenance import provenance
 from actspec_bench.registry.plugins import load_entry_points
 from benchmarks.search.cells import cells, verdict
 from benchmarks.search.contestants import CONTESTANTS

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from actspec_bench.errors import StoreError
-from actspec_bench.records import SCHEMA_VERSION, Cell, Record
+from actspec_bench.records.record import SCHEMA_VERSION, Cell, Record
 from actspec_bench.registry.cards import MetricCard
 from actspec_bench.seeds import canonical_json
 
