@@ -27,7 +27,7 @@ from actspec_bench.problems.devices import resolve
 from actspec_bench.registry.plugins import load_all
 
 if TYPE_CHECKING:
-    from actspec_bench.plan import Suite
+    from actspec_bench.running.plan import Suite
 
 __all__ = ["main"]
 
@@ -144,7 +144,7 @@ def run(
     1 some failed, 2 wrong usage, 130 interrupted.
     """
     from actspec_bench.data.finding import using_data_dir
-    from actspec_bench.plan import choose_suite
+    from actspec_bench.running.plan import choose_suite
 
     if device != "auto":
         resolve(device)
@@ -157,8 +157,8 @@ def run(
             return
         from rich.console import Console
 
-        from actspec_bench.runner import Limits
-        from actspec_bench.session import Settings, run_suite
+        from actspec_bench.running.runner import Limits
+        from actspec_bench.running.session import Settings, run_suite
 
         settings = Settings(
             out=out or Path("results") / suite.name,
@@ -185,7 +185,7 @@ def _tell_left_out(suite: Suite) -> None:
 
 
 def _print_plan(suite: Suite, *, as_json: bool) -> None:
-    from actspec_bench.plan import plan_cells
+    from actspec_bench.running.plan import plan_cells
 
     cells = plan_cells(suite)
     listed = [[c.id, c.task.label, c.instance, c.method.label, c.budget] for c in cells]
@@ -325,8 +325,8 @@ def compare_command(folder: Path, method_a: str, method_b: str, as_json: bool) -
 def _cards(kind: str) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from actspec_bench.plan import SUITES
     from actspec_bench.registry import entries as registry
+    from actspec_bench.running.plan import SUITES
 
     if kind == "suites":
         return [asdict(suite) for suite in SUITES.values()]

@@ -72,9 +72,9 @@ def spectrum_command(
     the task.
     """
     from actspec_bench.data.finding import using_data_dir
-    from actspec_bench.plan import choose_suite, plan_cells
     from actspec_bench.problems.devices import resolve
     from actspec_bench.registry.plugins import load_all
+    from actspec_bench.running.plan import choose_suite, plan_cells
 
     load_all(plugins)
     budgets = () if budget is None else (budget,)
@@ -98,10 +98,10 @@ def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> 
     import torch
     from rich.console import Console
 
-    from actspec_bench.cell import attributed, built
     from actspec_bench.problems import devices
     from actspec_bench.problems.views import restarted
     from actspec_bench.registry.entries import methods
+    from actspec_bench.running.cell import attributed, built
     from actspec_bench.spectra.report import Report
 
     torch.set_num_threads(1)

@@ -23,10 +23,10 @@ from actspec_bench.records.record import Cell
 from actspec_bench.records.store import read_results
 from actspec_bench.registry.entries import methods, tasks
 from actspec_bench.registry.specs import Spec
+from actspec_bench.running.worker import preload
 from actspec_bench.tasks import _encoder, _minilm
 from actspec_bench.tasks._encoder import PACKAGE, Encoder
 from actspec_bench.tasks._enumeration import drawn_margins, in_turn
-from actspec_bench.worker import preload
 
 installed = find_spec(PACKAGE) is not None and find_spec("transformers") is not None
 needs_package = pytest.mark.skipif(not installed, reason="the extra minilm is not installed")
@@ -204,7 +204,7 @@ def test_a_run_imports_beforehand_what_its_own_tasks_and_methods_name() -> None:
 
     bert = "transformers.models.bert.modeling_bert"
     everyone = imported("planted-nothing", "random")
-    assert {"actspec_bench.tasks.minilm", "actspec_bench.cell"} <= everyone
+    assert {"actspec_bench.tasks.minilm", "actspec_bench.running.cell"} <= everyone
     assert bert not in everyone
     assert bert in imported("minilm-tokens", "random") - imported("minilm-pooler", "random")
     own = methods["integrated-gradients"].card.imports

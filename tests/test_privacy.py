@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actspec_bench import worker
 from actspec_bench.records import privacy
 from actspec_bench.records.privacy import sentence, without_folders
 from actspec_bench.records.record import Cell
+from actspec_bench.running import worker
 
 WORD = st.text(alphabet="abcxyzäö019._-", min_size=1, max_size=6).map(lambda w: f"q{w}q")
 NAME = st.lists(WORD, min_size=1, max_size=4).map(" ".join)

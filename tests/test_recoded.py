@@ -11,10 +11,10 @@ from torch import nn
 
 from actspec_bench.data import present
 from actspec_bench.fourier.spectrum import characters, membership
-from actspec_bench.plan import choose_suite, plan_cells
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
+from actspec_bench.running.plan import choose_suite, plan_cells
 from actspec_bench.tasks import _digits, _recoding
 from actspec_bench.tasks._recoding import RecodedReader, Recoding, encode, recoded
 

@@ -202,7 +202,7 @@ def test_what_a_cell_detached_ends_though_the_run_is_killed(tmp_path: Path) -> N
 
 
 def test_a_process_s_own_children_are_no_orphans() -> None:
-    from actspec_bench.family import end_orphans
+    from actspec_bench.running.family import end_orphans
 
     own = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
@@ -274,8 +274,8 @@ def test_numbers_do_not_depend_on_workers_or_order(reference: Path, tmp_path: Pa
 
 def test_numbers_are_those_of_the_same_process(reference: Path) -> None:
     """The engine adds nothing: a cell in this process gives the stored scores."""
-    from actspec_bench.cell import execute
-    from actspec_bench.plan import Suite, plan_cells
+    from actspec_bench.running.cell import execute
+    from actspec_bench.running.plan import Suite, plan_cells
 
     suite = Suite(
         "one", "", (ARGUMENTS[1],), ("actspec", "shapley-sampling"), budgets=(600,), instances=2

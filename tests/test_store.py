@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from actspec_bench.errors import StoreError
-from actspec_bench.plan import Suite, plan_cells
 from actspec_bench.records.record import Cell, Record
 from actspec_bench.records.store import Store, read_results
 from actspec_bench.registry.entries import metrics
-from actspec_bench.session import _record
+from actspec_bench.running.plan import Suite, plan_cells
+from actspec_bench.running.session import _record
 
 CARDS = {entry.name: entry.card for entry in metrics}
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import psutil
 
-from actspec_bench.family import end_family, end_orphans, resident
 from actspec_bench.records.record import Cell
-from actspec_bench.worker import Job, main, preload
+from actspec_bench.running.family import end_family, end_orphans, resident
+from actspec_bench.running.worker import Job, main, preload
 
 __all__ = ["Limits", "run_cells"]
 

@@ -20,13 +20,13 @@ import torch
 from actspec_bench.api import checked_attribution
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
 from actspec_bench.outcome import Costs, Outcome
-from actspec_bench.peak import PeakMemory
 from actspec_bench.problems.devices import described
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.records.privacy import sentence, without_folders
 from actspec_bench.registry.entries import Entry, methods, metrics, tasks
+from actspec_bench.running.peak import PeakMemory
 from actspec_bench.seeds import canonical_json, seed_from
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 
-from actspec_bench.family import adopt_orphans
+from actspec_bench.running.family import adopt_orphans
 
 warnings.filterwarnings("ignore", message="forkserver: waitpid returned unexpected pid")
 adopt_orphans()

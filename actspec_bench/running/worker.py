@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from actspec_bench.data.finding import VARIABLE, data_dir
 from actspec_bench.errors import UsageError
-from actspec_bench.family import adopt_orphans, end_family
 from actspec_bench.registry.entries import methods, metrics, tasks
+from actspec_bench.running.family import adopt_orphans, end_family
 
 if TYPE_CHECKING:
     from actspec_bench.records.record import Cell
@@ -55,8 +55,8 @@ def preload(cells: Sequence[Cell]) -> list[str]:
         for name in getattr(entry.card, "imports", ())
     }
     return [
-        "actspec_bench.adopting",
-        "actspec_bench.cell",
+        "actspec_bench.running.adopting",
+        "actspec_bench.running.cell",
         "scipy.optimize",
         "sklearn.metrics",
         *sorted(built_in | named),
@@ -98,10 +98,10 @@ def main(connection: Connection, job: Job) -> None:
 def _execute(connection: Connection, job: Job) -> dict[str, Any]:
     import torch
 
-    from actspec_bench.cell import execute
     from actspec_bench.problems import devices
     from actspec_bench.records.privacy import sentence
     from actspec_bench.registry.plugins import load_entry_points, load_file
+    from actspec_bench.running.cell import execute
 
     torch.set_num_threads(1)
     os.environ[VARIABLE] = job.data_dir

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from actspec_bench.board import write_board
-from actspec_bench.plan import Suite, plan_cells, sources_of
-from actspec_bench.progress import RunProgress
 from actspec_bench.records.privacy import sentence
 from actspec_bench.records.provenance import provenance
 from actspec_bench.records.record import STATUSES, Cell, Record
 from actspec_bench.records.store import Store, Stored
 from actspec_bench.registry.entries import methods, metrics, tasks
-from actspec_bench.runner import Limits, run_cells
+from actspec_bench.running.plan import Suite, plan_cells, sources_of
+from actspec_bench.running.progress import RunProgress
+from actspec_bench.running.runner import Limits, run_cells
 from actspec_bench.seeds import canonical_json
 
 if TYPE_CHECKING:
