@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from actspec_bench.networks import cached_tensors, recipe_digest
+from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.source import Readout
 from actspec_bench.tasks import _training

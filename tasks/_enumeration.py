@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
-from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problems.kinds import uniform_patterns
 from actspec_bench.problems.readouts import decision
 from actspec_bench.problems.truth import Truth

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actspec_bench.caching import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
-from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed, rows_per_batch
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import masked

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.networks import cached_tensors, recipe_digest, weights_digest
+from actspec_bench.caching import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import masked

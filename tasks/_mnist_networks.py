@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.data import read_mnist
-from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.tasks import _training
 from actspec_bench.tasks._training import fit, initialise
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from actspec_bench.networks import recipe_digest, weights_digest
+from actspec_bench.caching import recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.inputs import MaskedImage
 from actspec_bench.problems.instance import Instance

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from actspec_bench.caching import recipe_digest, weights_digest
 from actspec_bench.data import read_sst2
-from actspec_bench.networks import recipe_digest, weights_digest
 from actspec_bench.problems.devices import chosen
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import masked

@@ -11,8 +11,8 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.fourier.spectrum import all_patterns
-from actspec_bench.networks import cached_tensors, recipe_digest
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import binary, uniform_patterns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from actspec_bench.outcome import Costs, Outcome
+from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.attribution import Attribution
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.truth import Truth

@@ -193,7 +193,7 @@ def test_a_damaged_network_file_is_made_again(tmp_path, monkeypatch) -> None:
 
 
 def test_weights_are_cached_by_everything_they_depend_on(tmp_path, monkeypatch) -> None:
-    from actspec_bench import networks
+    from actspec_bench import caching as networks
 
     monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path))
     runs = []

@@ -1,1 +1,3 @@
-"""Metrics: one file a family; every module here registers what it holds."""
+"""Attribution -> scores: recovery of the truth, faithfulness under ablation, cost."""
+
+__all__ = ["outcome"]

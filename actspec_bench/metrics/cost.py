@@ -8,7 +8,7 @@ from actspec_bench.errors import Undefined
 from actspec_bench.registry.decorators import metric
 
 if TYPE_CHECKING:
-    from actspec_bench.outcome import Outcome
+    from actspec_bench.metrics.outcome import Outcome
 
 
 @metric("queries", family="cost", higher_is_better=False, unit="rows")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from actspec_bench.outcome import Outcome
+    from actspec_bench.metrics.outcome import Outcome
     from actspec_bench.problems.problem import Problem
 
 Intervention = Literal["baseline", "zero", "resample"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from actspec_bench.fourier import Subset
-    from actspec_bench.outcome import Outcome
+    from actspec_bench.metrics.outcome import Outcome
 
 REDUNDANCY_SUBSETS = 10
 REDUNDANCY_DRAWS = 4096

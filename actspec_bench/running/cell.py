@@ -19,7 +19,7 @@ import torch
 
 from actspec_bench.api import checked_attribution
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
-from actspec_bench.outcome import Costs, Outcome
+from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.devices import described
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem

@@ -1,1 +1,3 @@
-"""Attribution -> how distributed the function is: energy by order, joint effects, pictures."""
+"""Attribution -> how distributed a function is: energies, joint effects, pictures, traces."""
+
+__all__ = ["distributedness", "report"]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actspec_bench.errors import Undefined
-from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.problem import Problem
     from actspec_bench.problems.truth import Truth
+    from actspec_bench.problems.views import ScoringView
 
 __all__ = ["Costs", "Outcome"]
 
@@ -50,6 +50,8 @@ class Outcome:
 
     def view(self, stream: str) -> ScoringView:
         """Noise-free, unmetered view of the problem with draws of its own for ``stream``."""
+        from actspec_bench.problems.views import ScoringView
+
         return ScoringView(self.problem, seed_from(self.seed, stream))
 
     def generator(self, stream: str) -> np.random.Generator:
