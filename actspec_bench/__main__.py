@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actspec_bench.cli import main
+from actspec_bench.cli.group import main
 
 if __name__ == "__main__":
     main()

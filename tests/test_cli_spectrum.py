@@ -173,7 +173,7 @@ def test_help_and_list_do_not_import_torch() -> None:
     import sys
 
     code = (
-        "import sys; from click.testing import CliRunner; from actspec_bench.cli import cli; "
+        "import sys; from click.testing import CliRunner; from actspec_bench.cli.group import cli; "
         "told = CliRunner().invoke(cli, ['spectrum', '--help']).output; "
         "assert 'TASK' in told and '--trace' in told, told; "
         "CliRunner().invoke(cli, ['list']); assert 'torch' not in sys.modules"

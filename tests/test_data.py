@@ -18,7 +18,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from actspec_bench.cli import cli
+from actspec_bench.cli.group import cli
 from actspec_bench.data import present, read_mnist, read_sst2
 from actspec_bench.data.catalogue import CATALOGUE, DataFile
 from actspec_bench.data.finding import VARIABLE, data_dir, using_data_dir
@@ -344,7 +344,7 @@ TWICE = """
 import sys
 from pathlib import Path
 from click.testing import CliRunner
-from actspec_bench.cli import cli
+from actspec_bench.cli.group import cli
 for name in ("one", "two"):
     Path(name).mkdir()
     words = ["run", "--plugin", "plugin.py", "-t", "where", "-m", "constant", "--seeds", "1"]

@@ -230,7 +230,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 from mirror import small_mnist
-from actspec_bench.cli import main
+from actspec_bench.cli.group import main
 from actspec_bench.data.catalogue import CATALOGUE
 CATALOGUE["mnist"] = small_mnist(sys.argv.pop(1))
 main()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from actspec_bench.cli_output import json_option, print_table
+from actspec_bench.cli.output import json_option, print_table
 from actspec_bench.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actspec_bench.cli_data import data_dir_option
-from actspec_bench.cli_output import device_option, json_option, plugin_option
+from actspec_bench.cli.data import data_dir_option
+from actspec_bench.cli.output import device_option, json_option, plugin_option
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, StoreError, UsageError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from actspec_bench import __version__
-from actspec_bench.cli_data import data_command, data_dir_option
-from actspec_bench.cli_output import (
+from actspec_bench.cli.data import data_command, data_dir_option
+from actspec_bench.cli.output import (
     device_option,
     json_option,
     plain_text,
@@ -21,7 +21,7 @@ from actspec_bench.cli_output import (
     print_table,
     type_text,
 )
-from actspec_bench.cli_spectrum import spectrum_command
+from actspec_bench.cli.spectrum import spectrum_command
 from actspec_bench.errors import DataError, UsageError, nearest
 from actspec_bench.problems.devices import resolve
 from actspec_bench.registry.plugins import load_all
