@@ -40,4 +40,4 @@ def test_actspec_depends_on_its_search_and_the_harness_but_not_on_other_methods(
         "actspec_bench.problems.problem",
     } <= set(seen)
     assert "actspec_bench.methods.gradient" not in seen
-    assert "actspec_bench.cli.group" not in seen
+    assert not any(name.startswith("actspec_bench.cli") for name in seen)

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from actspec_bench.cli.output import json_option, print_table
+from actspec_bench.cli.options import data_dir_option, json_option
+from actspec_bench.cli.output import EXIT_FAILED, print_table
 from actspec_bench.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from actspec_bench.data.catalogue import DataSet
     from actspec_bench.data.finding import Found
 
-__all__ = ["data_command", "data_dir_option"]
+__all__ = ["data_command"]
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-EXIT_FAILED = 1
 ACTIONS = ("list", "fetch", "check")
-
-
-def data_dir_option(*, exists: bool) -> Callable[[_F], _F]:
-    """Option ``--data-dir``; with ``exists`` the folder must be there."""
-    return click.option(
-        "--data-dir",
-        "data_folder",
-        metavar="DIR",
-        type=click.Path(exists=exists, file_okay=not exists, path_type=Path),
-        help="Folder of data  [default: ACTSPEC_BENCH_DATA, or the user's data folder].",
-    )
 
 
 @click.command("data")

@@ -1,4 +1,4 @@
-"""Rows -> a table or JSON on standard output, as the commands that list things print them."""
+"""What a command found -> standard output and an exit code, alike for all commands."""
 
 from __future__ import annotations
 
@@ -8,32 +8,18 @@ from typing import Any
 
 import click
 
-from actspec_bench.problems.devices import DEVICES
-
 __all__ = [
-    "device_option",
-    "json_option",
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_USAGE",
     "plain_text",
-    "plugin_option",
     "print_table",
     "type_text",
 ]
 
-plugin_option = click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE",
-    help="Load tasks, methods, metrics of FILE.",
-)
-device_option = click.option(
-    "--device",
-    type=click.Choice(DEVICES),
-    default="auto",
-    show_default=True,
-    help="Where tasks' networks run; auto is a CUDA device if there is one.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def print_table(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actspec_bench.cli.data import data_dir_option
-from actspec_bench.cli.output import device_option, json_option, plugin_option
+from actspec_bench.cli.options import data_dir_option, device_option, json_option, plugin_option
+from actspec_bench.cli.output import EXIT_FAILED
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["spectrum_command"]
 
-EXIT_FAILED = 1
 TRACED = 3
 
 
