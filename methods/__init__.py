@@ -1,1 +1,1 @@
-"""Attribution methods: one file a method or a family; a leading underscore hides a file."""
+"""Problem -> attribution: one file or folder a family of methods, found by its name alone."""

@@ -9,7 +9,9 @@ from scoring import parity_sum, planted, random_patterns
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
-from actspec_bench.methods import _queries, _screen, _tree_search
+from actspec_bench.methods.actspec import queries as _queries
+from actspec_bench.methods.actspec import screen as _screen
+from actspec_bench.methods.actspec import tree as _tree_search
 from actspec_bench.problems.views import restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}

@@ -11,10 +11,10 @@ from scoring import parity_sum, rng
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
-from actspec_bench.methods._alias_groups import Group, fitted
-from actspec_bench.methods._bch import BCH, PRIMITIVE, field
-from actspec_bench.methods._linear import Span, solver
-from actspec_bench.methods._queries import Queries
+from actspec_bench.methods.actspec.queries import Queries
+from actspec_bench.methods.aliasing.bins import Group, fitted
+from actspec_bench.methods.aliasing.code import BCH, PRIMITIVE, field
+from actspec_bench.methods.aliasing.linear import Span, solver
 from actspec_bench.problems.kinds import masked, uniform_patterns
 from actspec_bench.problems.source import Source
 from actspec_bench.problems.views import restarted

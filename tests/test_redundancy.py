@@ -5,7 +5,7 @@ import pytest
 import torch
 from scoring import random_patterns
 
-from actspec_bench.methods import _redundancy
+from actspec_bench.methods.actspec import redundancy as _redundancy
 
 
 def test_unit_redundancy_rules() -> None:

@@ -6,7 +6,7 @@ import torch
 from scoring import parity_sum, random_patterns
 
 from actspec_bench.fourier import regression
-from actspec_bench.methods import _queries
+from actspec_bench.methods.actspec import queries as _queries
 from actspec_bench.problems.views import restarted
 
 

@@ -35,7 +35,7 @@ def test_actspec_depends_on_its_search_and_the_harness_but_not_on_other_methods(
     seen: dict[str, Path] = {}
     _collect(entry.function.__module__, Path(entry.origin), seen)
     assert {
-        "actspec_bench.methods._tree_search",
+        "actspec_bench.methods.actspec.tree",
         "actspec_bench.fourier.spectrum",
         "actspec_bench.problems.problem",
     } <= set(seen)

@@ -19,7 +19,7 @@ from torch import Tensor
 from actspec_bench.errors import NotApplicable
 
 if TYPE_CHECKING:
-    from actspec_bench.methods._queries import Queries
+    from actspec_bench.methods.actspec.queries import Queries
 
 SHARE = 0.5
 FLIP_SHARE = 0.12

@@ -24,15 +24,15 @@ from actspec_bench.fourier.spectrum import (
     goldreich_levin_weights,
     membership,
 )
-from actspec_bench.methods._queries import Queries, refitted, tested
-from actspec_bench.methods._redundancy import (
+from actspec_bench.methods.actspec.queries import Queries, refitted, tested
+from actspec_bench.methods.actspec.redundancy import (
     distinct_rows,
     distinct_subsets,
     distinct_units,
     predictability,
     varying_units,
 )
-from actspec_bench.methods._screen import screen
+from actspec_bench.methods.actspec.screen import screen
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:

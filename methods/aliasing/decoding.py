@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actspec_bench.methods._alias_groups import Group, parities
-from actspec_bench.methods._linear import Span, solver
+from actspec_bench.methods.aliasing.bins import Group, parities
+from actspec_bench.methods.aliasing.linear import Span, solver
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt8
     from numpy import ndarray
 
-    from actspec_bench.methods._bch import BCH
+    from actspec_bench.methods.aliasing.code import BCH
 
     Batch = UInt8[ndarray, "batch shifts"]
     Found = tuple[Bool[ndarray, " batch"], UInt8[ndarray, "batch n"]]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
     from numpy import ndarray
 
-    from actspec_bench.methods._queries import Queries
+    from actspec_bench.methods.actspec.queries import Queries
 
     Members = UInt8[ndarray, "subsets n"]
     Bins = Float[ndarray, "shifts bins"]

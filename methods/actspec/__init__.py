@@ -19,7 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
     "actspec",
     returns="subsets",
     family="spectral",
-    imports=("actspec_bench.methods._tree_search", "scipy.stats"),
+    imports=("actspec_bench.methods.actspec.tree", "scipy.stats"),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435",
 )
 def actspec(
@@ -79,7 +79,7 @@ def actspec(
     fdr
         Rate of false discoveries among the subsets reported (Benjamini & Hochberg 1995).
     """
-    from actspec_bench.methods._tree_search import search
+    from actspec_bench.methods.actspec.tree import search
 
     return search(
         problem,
@@ -91,48 +91,3 @@ def actspec(
         restarts=restarts,
         fdr=fdr,
     )
-
-
-@method(
-    "actspec-alias",
-    returns="subsets",
-    family="spectral",
-    imports=("actspec_bench.methods._alias_search", "scipy.stats"),
-    citation="Scheibler, Haghighatshoar & Vetterli 2013, arXiv:1310.1803; "
-    "Li, Bradley, Pawar & Ramchandran 2015, arXiv:1508.06336",
-)
-def actspec_alias(
-    problem: Problem,
-    *,
-    tau: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
-    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
-) -> Attribution:
-    """Sparse Walsh-Hadamard transform by aliasing; told neither the order nor how many subsets.
-
-    The function is asked on random affine subspaces, whose transforms are bins of a few
-    coefficients each, and on shifts of these by the rows of a binary BCH code's parity checks:
-    under them a coefficient that dominates its bin spells its subset in signs. Further rows
-    tell subsets of more units apart, and are asked only while unexplained energy remains. What
-    is decoded is subtracted everywhere, tested on fresh draws and refitted on every query; the
-    last tenth of the budget looks for energy that is in few patterns before the search ends.
-
-    It serves functions that answer any pattern under the uniform distribution. The attribution's
-    ``info`` has the share of the variance that neither the subsets nor the noise explains
-    (``unexplained_energy``), and why the search ended early if it did (``stopped``).
-
-    Parameters
-    ----------
-    tau
-        Smallest |coefficient| reported. If not given, all that pass the test are.
-    fdr
-        Rate of false discoveries among the subsets reported.
-
-    References
-    ----------
-    Scheibler, Haghighatshoar & Vetterli 2013, arXiv:1310.1803, and Li, Bradley, Pawar &
-    Ramchandran 2015, arXiv:1508.06336 (bins and peeling); Massey 1969, Shift-register synthesis
-    and BCH decoding; SPEX, Kang et al. 2025, arXiv:2502.13870, is kin with a degree given.
-    """
-    from actspec_bench.methods._alias_search import search
-
-    return search(problem, tau=tau, fdr=fdr)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from actspec_bench.errors import NotApplicable
-from actspec_bench.methods._alias_decoding import Coded, clear, threshold
-from actspec_bench.methods._alias_groups import Group, fitted
-from actspec_bench.methods._bch import BCH
-from actspec_bench.methods._linear import Span
-from actspec_bench.methods._queries import Queries, refitted, tested
+from actspec_bench.methods.actspec.queries import Queries, refitted, tested
+from actspec_bench.methods.aliasing.bins import Group, fitted
+from actspec_bench.methods.aliasing.code import BCH
+from actspec_bench.methods.aliasing.decoding import Coded, clear, threshold
+from actspec_bench.methods.aliasing.linear import Span
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, UInt8
