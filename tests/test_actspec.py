@@ -11,7 +11,7 @@ from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.methods.actspec import queries as _queries
 from actspec_bench.methods.actspec import screen as _screen
-from actspec_bench.methods.actspec import tree as _tree_search
+from actspec_bench.methods.actspec import search, tree
 from actspec_bench.problems.views import restarted
 
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
@@ -348,12 +348,12 @@ def test_orders_are_as_asked() -> None:
     problem = restarted(parity_sum(TERMS, 12), budget=100, seed=0)
     queries = _queries.Queries(problem)
     units = [7, 2, 9, 4]
-    assert _tree_search._orders(queries, units, "influence", 1) == [units]
-    assert _tree_search._orders(queries, units, "given", 1) == [[2, 4, 7, 9]]
-    random = _tree_search._orders(queries, units, "random", 6)
+    assert search._orders(queries, units, "influence", 1) == [units]
+    assert search._orders(queries, units, "given", 1) == [[2, 4, 7, 9]]
+    random = search._orders(queries, units, "random", 6)
     assert all(sorted(order) == sorted(units) for order in random)
     assert len({tuple(order) for order in random}) > 1
-    first, *others = _tree_search._orders(queries, units, "influence", 3)
+    first, *others = search._orders(queries, units, "influence", 3)
     assert first == units
     assert len(others) == 2
 
@@ -363,10 +363,10 @@ def test_a_level_keeps_at_most_max_branch_nodes() -> None:
     terms = {(i, i + 16): 1.0 for i in range(16)}
     problem = restarted(parity_sum(terms, 32), budget=20_000, seed=0)
     queries = _queries.Queries(problem)
-    levels = _tree_search._levels(queries, list(range(32)), 16_000, 0)
+    levels = tree._levels(queries, list(range(32)), 16_000, 0)
     values = torch.cat(queries.values)
-    few, _ = _tree_search._walk(levels, list(range(32)), values, None, 3)
-    many, _ = _tree_search._walk(levels, list(range(32)), values, None, 128)
+    few, _ = tree._walk(levels, list(range(32)), values, None, 3)
+    many, _ = tree._walk(levels, list(range(32)), values, None, 128)
     assert 0 < len(few) <= 3
     assert set(terms) <= set(many)
     assert len(many) <= 128

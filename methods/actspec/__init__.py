@@ -19,7 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
     "actspec",
     returns="subsets",
     family="spectral",
-    imports=("actspec_bench.methods.actspec.tree", "scipy.stats"),
+    imports=("actspec_bench.methods.actspec.search", "scipy.stats"),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435",
 )
 def actspec(
@@ -79,7 +79,7 @@ def actspec(
     fdr
         Rate of false discoveries among the subsets reported (Benjamini & Hochberg 1995).
     """
-    from actspec_bench.methods.actspec.tree import search
+    from actspec_bench.methods.actspec.search import search
 
     return search(
         problem,

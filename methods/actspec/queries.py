@@ -124,6 +124,10 @@ def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
 def refitted(
     queries: Queries, subsets: list[Subset], tau: float | None, info: dict[str, Any]
 ) -> Attribution:
+    """Report ``subsets`` with the coefficients of a joint fit, those of at least ``tau``.
+
+    ``info`` gets their intervals, or the reason why there are none.
+    """
     n = queries.problem.n
     if not subsets:
         info["reason"] = _why_nothing(queries, tau)
