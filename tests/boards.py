@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actspec_bench.records.record import Record
-from actspec_bench.records.store import Results
+from actspec_bench.records.results import Results
 from actspec_bench.registry.entries import metrics
 
 CARDS = {entry.name: entry.card for entry in metrics}

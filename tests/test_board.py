@@ -20,7 +20,7 @@ from actspec_bench.board.stats import bootstrap_interval
 from actspec_bench.board.table import make_board
 from actspec_bench.errors import UsageError
 from actspec_bench.records.record import SCHEMA_VERSION
-from actspec_bench.records.store import Results, read_results
+from actspec_bench.records.results import Results, read_results
 
 
 def ranks(scores: dict[str, np.ndarray], *, higher_is_better: bool) -> dict[str, int]:

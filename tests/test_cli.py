@@ -16,7 +16,7 @@ import pytest
 
 from actspec_bench.cli.output import plain_text
 from actspec_bench.data.catalogue import data_set
-from actspec_bench.records.store import read_results
+from actspec_bench.records.results import read_results
 
 QUICK = ("-t", "planted-parity[n=6,terms=1]", "-m", "constant", "--seeds", "1")
 

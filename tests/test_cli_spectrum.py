@@ -80,7 +80,7 @@ def test_json_is_what_is_written_and_the_seed_decides(tmp_path: Path) -> None:
 
 
 def test_the_method_sees_the_same_as_in_a_run(tmp_path: Path) -> None:
-    from actspec_bench.records.store import read_results
+    from actspec_bench.records.results import read_results
 
     task, method = "planted-parity[n=8,noise=0.5,terms=2]", "actspec"
     run(

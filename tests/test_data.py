@@ -355,7 +355,7 @@ for name in ("one", "two"):
 
 def test_the_folder_reaches_the_cells_of_every_run(tmp_path: Path) -> None:
     # Two runs in one process share a fork server, whose environment is that of its first start.
-    from actspec_bench.records.store import read_results
+    from actspec_bench.records.results import read_results
 
     (tmp_path / "plugin.py").write_text(PLUGIN)
     subprocess.run([sys.executable, "-c", TWICE], cwd=tmp_path, check=True, timeout=120)
@@ -365,7 +365,7 @@ def test_the_folder_reaches_the_cells_of_every_run(tmp_path: Path) -> None:
 
 
 def test_without_data_a_task_is_skipped_and_the_run_goes_on(tmp_path: Path) -> None:
-    from actspec_bench.records.store import read_results
+    from actspec_bench.records.results import read_results
 
     (tmp_path / "plugin.py").write_text(PLUGIN)
     (tmp_path / "empty").mkdir()

@@ -20,7 +20,7 @@ from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.meter import Meter
 from actspec_bench.problems.source import Source
 from actspec_bench.problems.views import restarted
-from actspec_bench.records.store import read_results
+from actspec_bench.records.results import read_results
 
 N = 4
 WEIGHT = torch.tensor([1.0, -2.0, 0.5, 3.0])

@@ -20,7 +20,7 @@ from actspec_bench.errors import DataError, Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.records.record import Cell
-from actspec_bench.records.store import read_results
+from actspec_bench.records.results import read_results
 from actspec_bench.registry.entries import methods, tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.running.worker import preload

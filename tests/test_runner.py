@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from actspec_bench.records.record import Record
-from actspec_bench.records.store import read_results
+from actspec_bench.records.results import read_results
 
 PLUGIN = Path(__file__).parent / "plugins" / "misbehaving.py"
 

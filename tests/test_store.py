@@ -6,7 +6,8 @@ import pytest
 
 from actspec_bench.errors import StoreError
 from actspec_bench.records.record import Cell, Record
-from actspec_bench.records.store import Store, read_results
+from actspec_bench.records.results import read_results
+from actspec_bench.records.store import Store
 from actspec_bench.registry.entries import metrics
 from actspec_bench.running.plan import Suite, plan_cells
 from actspec_bench.running.session import _record

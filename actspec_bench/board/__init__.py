@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actspec_bench.board.table import Board, make_board
-from actspec_bench.records.store import read_results, write_text
+from actspec_bench.records.results import read_results, write_text
 
 __all__ = ["FORMATS", "check_board", "load_board", "render", "write_board"]
 

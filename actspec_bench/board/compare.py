@@ -7,7 +7,7 @@ import numpy as np
 from actspec_bench.board.stats import bootstrap_interval
 from actspec_bench.board.text import direction, number
 from actspec_bench.errors import UsageError, nearest
-from actspec_bench.records.store import Results
+from actspec_bench.records.results import Results
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = ["COLUMNS", "compare"]

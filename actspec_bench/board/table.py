@@ -12,7 +12,7 @@ import numpy as np
 from actspec_bench.board.facts import Fact, mean_facts
 from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
 from actspec_bench.records.record import Record
-from actspec_bench.records.store import Results
+from actspec_bench.records.results import Results
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = ["Board", "Entry", "Group", "Standing", "make_board"]

@@ -20,7 +20,7 @@ __all__ = ["compare_command"]
 def compare_command(folder: Path, method_a: str, method_b: str, as_json: bool) -> None:
     """Compare two methods by paired differences of each task's main metric."""
     from actspec_bench.board.compare import COLUMNS, compare
-    from actspec_bench.records.store import read_results
+    from actspec_bench.records.results import read_results
 
     rows = compare(read_results(folder), method_a, method_b)
     if not as_json:

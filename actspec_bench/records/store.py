@@ -1,10 +1,9 @@
-"""Records <-> disk: SQLite while a run goes on, sorted JSON lines to publish."""
+"""Record -> disk: the SQLite store of a run, each finished cell one transaction."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from actspec_bench.errors import StoreError
 from actspec_bench.records.record import SCHEMA_VERSION, Cell, Record
+from actspec_bench.records.results import (
+    FILE,
+    Results,
+    metric_cards,
+    read_results,
+    unwritable,
+    write_results,
+)
 from actspec_bench.registry.cards import MetricCard
 from actspec_bench.seeds import canonical_json
 
-__all__ = ["Results", "Store", "Stored", "read_results"]
+__all__ = ["Store", "Stored"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,15 +49,6 @@ class Stored:
     lacks: list[str]
     metric_errors: dict[str, str]
     sources: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Results:
-    """All that boards are computed from: finished cells, and cells planned without a record."""
-
-    records: list[Record]
-    pending: list[dict[str, Any]]
-    metrics: dict[str, MetricCard]
 
 
 class Store:
@@ -86,7 +83,7 @@ class Store:
                 f"another run is writing to {folder}; wait for it or give another --out"
             ) from None
         except OSError as error:
-            raise _unwritable(folder, error) from None
+            raise unwritable(folder, error) from None
         try:
             if fresh:
                 store._set_aside()
@@ -114,7 +111,7 @@ class Store:
 
     def _set_aside(self) -> None:
         """Move the store and its export to the first free folder set-aside-N."""
-        names = ("records.db", "records.db-wal", "records.db-shm", "records.jsonl")
+        names = ("records.db", "records.db-wal", "records.db-shm", FILE)
         old = [self.folder / name for name in names if (self.folder / name).exists()]
         if not old:
             return
@@ -131,9 +128,11 @@ class Store:
 
     def _published(self) -> Results | None:
         """Return what records.jsonl holds, for a folder that came without its store."""
-        if not (self.folder / "records.jsonl").exists():
+        if not (self.folder / FILE).exists():
             return None
-        return _read(self.folder, "use another --out, or --fresh to set it aside and start over")
+        return read_results(
+            self.folder, "use another --out, or --fresh to set it aside and start over"
+        )
 
     def _restore(self, results: Results) -> None:
         """Fill a new store with published results, so that a run adds to them."""
@@ -161,7 +160,7 @@ class Store:
         except sqlite3.OperationalError as error:
             if "no such" in str(error):
                 raise self._damaged(error) from None
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from None
         found = row[0] if row else "none"
@@ -201,7 +200,7 @@ class Store:
     def _metrics(self) -> dict[str, MetricCard]:
         with self._reading():
             row = self.db.execute("SELECT value FROM meta WHERE key = 'metrics'").fetchone()
-        return _cards(json.loads(row[0])) if row else {}
+        return metric_cards(json.loads(row[0])) if row else {}
 
     def stored(self) -> list[Stored]:
         """Return what is needed of every cell to tell whether it is done and still valid."""
@@ -249,19 +248,12 @@ class Store:
             rows = self.db.execute(
                 "SELECT planned, CASE stale WHEN 0 THEN record END FROM cells WHERE stale != 1"
             ).fetchall()
-        pending = [json.loads(planned) for planned, record in rows if record is None]
-        pending.sort(key=canonical_json)
-        records = sorted((json.loads(record) for _, record in rows if record), key=_sort_key)
-        head = {
-            "schema_version": SCHEMA_VERSION,
-            "records": len(records),
-            "pending": pending,
-            "metrics": {name: card.model_dump() for name, card in self._metrics().items()},
-        }
-        lines = [canonical_json(head), *map(canonical_json, records)]
-        target = self.folder / "records.jsonl"
-        write_text(target, "\n".join(lines) + "\n")
-        return target
+        return write_results(
+            self.folder,
+            [json.loads(record) for _, record in rows if record],
+            [json.loads(planned) for planned, record in rows if record is None],
+            self._metrics(),
+        )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -273,7 +265,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise _unwritable(self.folder, error) from None
+                raise unwritable(self.folder, error) from None
             raise
 
     @contextlib.contextmanager
@@ -282,70 +274,6 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise self._damaged(error) from None
-
-
-def write_text(target: Path, text: str) -> None:
-    """Write a whole file in one step: readers see the old one or the new one."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8", newline="\n")
-        scratch.replace(target)
-    except OSError as error:
-        raise _unwritable(target.parent, error) from None
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-
-
-def read_results(folder: Path) -> Results:
-    """Read ``records.jsonl`` of a result folder.
-
-    Raises
-    ------
-    StoreError
-        There is none, or it is damaged, incomplete or of another schema version.
-    """
-    return _read(
-        folder,
-        "get it again, or where there is a records.db run the same command again, which writes "
-        "it anew",
-    )
-
-
-def _read(folder: Path, remedy: str) -> Results:
-    """Read ``records.jsonl``; ``remedy`` is what to do where it is damaged."""
-    file = folder / "records.jsonl"
-    if not file.is_file():
-        raise StoreError(
-            f"there is no records.jsonl in {folder}; `actspec-bench run --out {folder}` makes one"
-        )
-    try:
-        head, *rows = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        header = json.loads(head)
-        version = header["schema_version"]
-        if version == SCHEMA_VERSION:
-            records = [_parsed(number, row) for number, row in enumerate(rows, start=2)]
-            if header["records"] != len(records):
-                raise ValueError(f"{header['records']} records announced, {len(records)} there")
-            return Results(records, header["pending"], _cards(header["metrics"]))
-    except (ValueError, KeyError, TypeError, OSError, ValidationError) as error:
-        reason = str(error).partition("\n")[0]
-        raise StoreError(f"{file} is damaged ({reason}); {remedy}") from None
-    raise StoreError(
-        f"{file} has schema version {version} and this program reads {SCHEMA_VERSION}; run its "
-        "command again with --fresh or another --out, or use the release that wrote it"
-    )
-
-
-def _parsed(number: int, row: str) -> Record:
-    try:
-        return Record.model_validate_json(row)
-    except ValidationError as error:
-        raise ValueError(f"line {number} is no record: {error.errors()[0]['msg']}") from None
-
-
-def _cards(told: dict[str, Any]) -> dict[str, MetricCard]:
-    return {name: MetricCard.model_validate(card) for name, card in told.items()}
 
 
 def _to_json(record: Record) -> str:
@@ -366,19 +294,3 @@ def _planned(cell: Cell | Record) -> dict[str, Any]:
         ),
         "budget": cell.budget,
     }
-
-
-def _sort_key(record: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(record[k] for k in ("task", "task_version", "method", "budget", "instance"))
-
-
-def _unwritable(folder: Path, error: Exception) -> StoreError:
-    if folder.exists() and not folder.is_dir():
-        return StoreError(f"cannot write to {folder}: it is a file; give a folder as --out")
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return StoreError(f"cannot write to {folder}: {error.strerror}; give another --out")
-    reason = getattr(error, "strerror", None) or str(error)
-    return StoreError(
-        f"cannot write to {folder}: {reason}; finished cells are kept, make room or give "
-        "another --out"
-    )
