@@ -16,8 +16,8 @@ from scipy import stats as scipy_stats
 
 from actspec_bench.board import check_board, render, stats, write_board
 from actspec_bench.board.compare import compare
+from actspec_bench.board.making import make_board
 from actspec_bench.board.stats import bootstrap_interval
-from actspec_bench.board.table import make_board
 from actspec_bench.errors import UsageError
 from actspec_bench.records.record import SCHEMA_VERSION
 from actspec_bench.records.results import Results, read_results

@@ -12,8 +12,8 @@ from boards import CARDS, record, results
 
 from actspec_bench.board import render
 from actspec_bench.board.facts import mean_facts
+from actspec_bench.board.making import make_board
 from actspec_bench.board.sweeps import Sweep, find_sweeps, scores_by_parameter
-from actspec_bench.board.table import make_board
 from actspec_bench.records.results import Results
 from actspec_bench.registry.entries import tasks
 

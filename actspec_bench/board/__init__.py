@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actspec_bench.board.table import Board, make_board
+from actspec_bench.board.making import make_board
+from actspec_bench.board.table import Board
 from actspec_bench.records.results import read_results, write_text
 
 __all__ = ["FORMATS", "check_board", "load_board", "render", "write_board"]
@@ -23,11 +24,12 @@ def load_board(folder: Path) -> Board:
 
 def render(board: Board) -> dict[str, str]:
     """File name -> text of everything that is written beside records.jsonl."""
+    from actspec_bench.board.markdown import to_markdown
     from actspec_bench.board.page import to_html
     from actspec_bench.board.pictures import recovery_against_queries
     from actspec_bench.board.sweeps import scores_by_parameter
-    from actspec_bench.board.text import to_json, to_markdown, to_tex
-    from actspec_bench.board.tidy import to_csv
+    from actspec_bench.board.tex import to_tex
+    from actspec_bench.board.tidy import to_csv, to_json
 
     drawn = {"recovery.svg": recovery_against_queries(board)}
     swept = scores_by_parameter(board)

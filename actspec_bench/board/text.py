@@ -1,19 +1,14 @@
-"""Board -> Markdown, JSON and LaTeX."""
+"""Board -> the words and numbers that tables, page and pictures share."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
-from tabulate import tabulate
-
 from actspec_bench.board.facts import fact_text
-from actspec_bench.board.stats import LEAST_INSTANCES
 from actspec_bench.board.table import Board, Group, Standing
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = [
     "READING",
+    "column_numbers",
     "coverage",
     "detail",
     "direction",
@@ -23,10 +18,7 @@ __all__ = [
     "named",
     "number",
     "overall",
-    "summary_table",
-    "to_json",
-    "to_markdown",
-    "to_tex",
+    "summary",
     "unfinished",
 ]
 
@@ -109,7 +101,7 @@ def _main_cell(board: Board, group: Group | None, bold: str) -> tuple[str, str]:
     return text + mark(group), interval
 
 
-def _summary(board: Board, budget: int, bold: str) -> list[list[tuple[str, str]]]:
+def summary(board: Board, budget: int, bold: str) -> list[list[tuple[str, str]]]:
     """Rows of the table of main metrics at one budget: in each cell the score, the interval."""
     return [
         [
@@ -124,52 +116,14 @@ def _summary(board: Board, budget: int, bold: str) -> list[list[tuple[str, str]]
     ]
 
 
-def _numbers(board: Board) -> dict[str, str]:
+def column_numbers(board: Board) -> dict[str, str]:
     """Task -> number of its column, which a legend explains, since names can be long."""
     return {task: f"[{number}]" for number, task in enumerate(board.tasks, start=1)}
-
-
-def summary_table(board: Board, budget: int) -> str:
-    """Table of main metrics for a terminal: numbered columns with a legend, means only."""
-    numbers = _numbers(board)
-    width = max(map(len, numbers.values()), default=0)
-    header = ["method", "overall", *numbers.values()]
-    rows = [[score for score, _ in row] for row in _summary(board, budget, "{}*")]
-    legend = [
-        f"{number:>{width}} {task}: {named(board.main_metrics[task], board)}"
-        for task, number in numbers.items()
-    ]
-    signs = ["* shares first place, † may be chance"]
-    if max(board.instances, default=0) < LEAST_INSTANCES:
-        signs = [f"no intervals or ranks with fewer than {LEAST_INSTANCES} instances"]
-    return "\n".join([tabulate(rows, header, disable_numparse=True), *legend, *signs])
 
 
 def instances_told(board: Board) -> str:
     """Say how many instances of each task methods were planned on."""
     return f"Instances a task: {' or '.join(map(str, board.instances))}."
-
-
-def to_markdown(board: Board, pictures: dict[str, str]) -> str:
-    """Summary tables, pictures (file -> title), every metric by task, what did not finish."""
-    parts = ["# Leaderboard", READING, instances_told(board)]
-    for budget in reversed(board.budgets):
-        parts += [f"## Budget {budget:,} rows", *_markdown_summary(board, budget)]
-    parts += [f"![{title}]({file})" for file, title in pictures.items()]
-    for task in board.tasks:
-        parts.append(f"## {task}")
-        parts += [f"> {note}" for note in board.notes.get(task, [])]
-        parts += facts_told(board, task)
-        for budget in reversed(board.budgets):
-            header, rows = detail(board, task, budget)
-            parts += [f"Budget {budget:,} rows", _pipe(rows, header)]
-    stopped = unfinished(board)
-    if stopped:
-        parts += ["## Cells without a result", _pipe(stopped[1:], stopped[0])]
-    parts += ["## Where it was run", *board.versions, *board.machines]
-    if len(board.machines) > 1:
-        parts.append("Times come from several machines and must not be compared.")
-    return "\n\n".join(parts) + "\n"
 
 
 def facts_told(board: Board, task: str) -> list[str]:
@@ -179,34 +133,6 @@ def facts_told(board: Board, task: str) -> list[str]:
         return []
     told = "; ".join(fact_text(name, fact) for name, fact in facts.items())
     return [f"Means over instances: {told}{'' if told.endswith('.') else '.'}"]
-
-
-def _markdown_summary(board: Board, budget: int) -> list[str]:
-    """Table of main metrics with intervals below the scores, and the legend of its columns."""
-    rows = [
-        ["<br>".join(_plain(part) for part in cell if part) for cell in row]
-        for row in _summary(board, budget, "**{}**")
-    ]
-    numbers = _numbers(board)
-    names = [f"{task.partition('[')[0]} {number}" for task, number in numbers.items()]
-    header = ["method", "overall", *map(_plain, names)]
-    legend = [
-        f"{number} {_plain(task)}: {named(board.main_metrics[task], board)}"
-        for task, number in numbers.items()
-    ]
-    table = tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
-    return [table, "<br>\n".join(legend)]
-
-
-def _pipe(rows: list[list[str]], header: list[str]) -> str:
-    clean = [[_plain(cell) for cell in row] for row in rows]
-    return tabulate(clean, header, tablefmt="pipe", disable_numparse=True)
-
-
-def _plain(cell: str) -> str:
-    """Escape what Markdown or the HTML in it would read as more than text."""
-    one_line = " ".join(cell.split())
-    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def detail(board: Board, task: str, budget: int) -> tuple[list[str], list[list[str]]]:
@@ -252,71 +178,3 @@ def unfinished(board: Board) -> list[list[str]]:
         if group.ok < group.planned
     ]
     return [["task", "method", "budget", "cells", "most frequent reason"], *rows] if rows else []
-
-
-def to_json(board: Board) -> str:
-    """The whole board, keys sorted."""
-    content = asdict(board) | {
-        "metrics": {name: card.model_dump() for name, card in board.metrics.items()},
-        "groups": [asdict(group) for group in board.groups.values()],
-        "standings": {
-            str(budget): [asdict(standing) for standing in standings]
-            for budget, standings in board.standings.items()
-        },
-    }
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-
-
-def to_tex(board: Board) -> str:
-    """One booktabs tabular a budget, to be put into a paper (needs the booktabs package).
-
-    Columns are numbered, with a legend below; intervals stand in a line of their own.
-    """
-    return "\n\n".join(_tex_summary(board, budget) for budget in reversed(board.budgets)) + "\n"
-
-
-def _tex_summary(board: Board, budget: int) -> str:
-    numbers = _numbers(board)
-    lines = [["method", "overall", *(f"{{{number}}}" for number in numbers.values())]]
-    for row in _summary(board, budget, "@@{}@@"):
-        lines.append([_tex(score) for score, _ in row])
-        if any(interval for _, interval in row):
-            lines.append([rf"{{\tiny {interval}}}" if interval else "" for _, interval in row])
-    head, *body = (" & ".join(line) + r" \\" for line in lines)
-    legend = "; ".join(
-        f"{number} {_tex(task)}: {_tex(named(board.main_metrics[task], board))}"
-        for task, number in numbers.items()
-    )
-    return "\n".join(
-        [
-            f"% budget {budget} rows",
-            rf"\begin{{tabular}}{{ll{'l' * len(numbers)}}}",
-            r"\toprule",
-            head,
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            rf"\par\smallskip{{\footnotesize {legend}\par}}",
-        ]
-    )
-
-
-def _tex(text: str) -> str:
-    for plain, command in (
-        ("\\", r"\textbackslash "),
-        ("_", r"\_"),
-        ("%", r"\%"),
-        ("&", r"\&"),
-        ("#", r"\#"),
-        ("–", "--"),
-        ("†", r"$\dagger$"),
-        ("↑", r"$\uparrow$"),
-        ("↓", r"$\downarrow$"),
-    ):
-        text = text.replace(plain, command)
-    head, marker, rest = text.partition("@@")
-    if marker:
-        inside, _, tail = rest.partition("@@")
-        text = rf"{head}\textbf{{{inside}}}{tail}"
-    return text

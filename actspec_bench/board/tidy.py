@@ -1,12 +1,15 @@
-"""Board -> tidy data frame and CSV: a line a task, method, budget and metric."""
+"""Board -> what programs read: a tidy data frame, CSV and JSON."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import asdict
 
 import pandas as pd
 
 from actspec_bench.board.table import Board
 
-__all__ = ["tidy", "to_csv"]
+__all__ = ["tidy", "to_csv", "to_json"]
 
 
 def tidy(board: Board) -> pd.DataFrame:
@@ -46,3 +49,16 @@ def to_csv(board: Board) -> str:
     """Comma-separated text of `tidy`; a missing number is an empty field."""
     text: str = tidy(board).to_csv(index=False, float_format="%.9g", lineterminator="\n")
     return text
+
+
+def to_json(board: Board) -> str:
+    """The whole board, keys sorted."""
+    content = asdict(board) | {
+        "metrics": {name: card.model_dump() for name, card in board.metrics.items()},
+        "groups": [asdict(group) for group in board.groups.values()],
+        "standings": {
+            str(budget): [asdict(standing) for standing in standings]
+            for budget, standings in board.standings.items()
+        },
+    }
+    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"

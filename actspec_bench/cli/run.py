@@ -161,7 +161,7 @@ def _finish(summary: Any, out: Path, *, as_json: bool) -> NoReturn:
         click.echo(json.dumps(told | {"interrupted": summary.interrupted}))
         sys.exit(code)
     if summary.board is not None and not summary.interrupted:
-        from actspec_bench.board.text import summary_table
+        from actspec_bench.board.markdown import summary_table
 
         for budget in reversed(summary.board.budgets):
             click.echo(f"\nbudget {budget:,} rows")
