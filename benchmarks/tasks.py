@@ -25,7 +25,7 @@ from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.running.plan import find_suite
+from actspec_bench.running.suites import find_suite
 
 CALLS = (1, 64, 4096)
 ROUNDS = 7

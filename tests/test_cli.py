@@ -409,7 +409,7 @@ def test_options_without_a_command_run_the_default_suite(tmp_path: Path) -> None
 
 
 def test_every_suite_can_be_planned() -> None:
-    from actspec_bench.running.plan import SUITES
+    from actspec_bench.running.suites import SUITES
 
     for name in SUITES:
         assert json.loads(run("--dry-run", "--json", "--suite", name, "--seeds", "1").stdout)

@@ -275,7 +275,8 @@ def test_numbers_do_not_depend_on_workers_or_order(reference: Path, tmp_path: Pa
 def test_numbers_are_those_of_the_same_process(reference: Path) -> None:
     """The engine adds nothing: a cell in this process gives the stored scores."""
     from actspec_bench.running.cell import execute
-    from actspec_bench.running.plan import Suite, plan_cells
+    from actspec_bench.running.plan import plan_cells
+    from actspec_bench.running.suites import Suite
 
     suite = Suite(
         "one", "", (ARGUMENTS[1],), ("actspec", "shapley-sampling"), budgets=(600,), instances=2

@@ -9,8 +9,9 @@ from actspec_bench.records.record import Cell, Record
 from actspec_bench.records.results import read_results
 from actspec_bench.records.store import Store
 from actspec_bench.registry.entries import metrics
-from actspec_bench.running.plan import Suite, plan_cells
+from actspec_bench.running.plan import plan_cells
 from actspec_bench.running.session import _record
+from actspec_bench.running.suites import Suite
 
 CARDS = {entry.name: entry.card for entry in metrics}
 

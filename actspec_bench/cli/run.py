@@ -16,7 +16,7 @@ from actspec_bench.problems.devices import resolve
 from actspec_bench.registry.plugins import load_all
 
 if TYPE_CHECKING:
-    from actspec_bench.running.plan import Suite
+    from actspec_bench.running.suites import Suite
 
 __all__ = ["run_command"]
 

@@ -77,7 +77,7 @@ def _cards(kind: str) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from actspec_bench.registry import entries as registry
-    from actspec_bench.running.plan import SUITES
+    from actspec_bench.running.suites import SUITES
 
     if kind == "suites":
         return [asdict(suite) for suite in SUITES.values()]

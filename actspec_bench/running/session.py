@@ -15,9 +15,10 @@ from actspec_bench.records.provenance import provenance
 from actspec_bench.records.record import STATUSES, Cell, Record
 from actspec_bench.records.store import Store, Stored
 from actspec_bench.registry.entries import methods, metrics, tasks
-from actspec_bench.running.plan import Suite, plan_cells, sources_of
+from actspec_bench.running.plan import plan_cells, sources_of
 from actspec_bench.running.progress import RunProgress
 from actspec_bench.running.runner import Limits, run_cells
+from actspec_bench.running.suites import Suite
 from actspec_bench.seeds import canonical_json
 
 if TYPE_CHECKING:
