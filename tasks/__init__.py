@@ -1,1 +1,1 @@
-"""Tasks: one file a family; a leading underscore hides a file from discovery."""
+"""Seed -> instance: one file a family of tasks, found by its name; folders are behind them."""

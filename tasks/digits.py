@@ -20,7 +20,7 @@ _CITATION = "Alpaydin & Kaynak 1998, doi:10.24432/C50P49"
     chance="about 0.2, what 16 random characters explain: see the row `random`",
     ceiling="at most 1; below it where 16 characters cannot carry the function",
     data=_DATA,
-    imports=("actspec_bench.tasks._digits",),
+    imports=("actspec_bench.tasks.networks.digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
     figures=(
@@ -47,7 +47,7 @@ def digits_hidden(
     target
         The class; drawn from the seed if not given.
     """
-    from actspec_bench.tasks._digits import hidden
+    from actspec_bench.tasks.networks.digits import hidden
 
     return hidden(seed, readout=readout, target=target)
 
@@ -60,7 +60,7 @@ def digits_hidden(
     "`random` and `constant`",
     ceiling="1",
     data=_DATA,
-    imports=("actspec_bench.tasks._digits",),
+    imports=("actspec_bench.tasks.networks.digits",),
     licence="CC BY 4.0",
     citation=_CITATION,
     figures=(
@@ -89,6 +89,6 @@ def digits_patches(
         How many of the largest coefficients count as the truth; subsets tied with the last one
         count too.
     """
-    from actspec_bench.tasks._digits import patches
+    from actspec_bench.tasks.networks.digits import patches
 
     return patches(seed, readout=readout, subsets=subsets)

@@ -18,7 +18,7 @@ _CITATION = (
     "Socher et al. 2013 (EMNLP); Wang et al. 2019 (ICLR); encoder: all-MiniLM-L6-v2, Reimers & "
     "Gurevych 2019 (EMNLP), Wang et al. 2020 (NeurIPS)"
 )
-_POOLER_IMPORTS = ("actspec_bench.tasks._minilm",)
+_POOLER_IMPORTS = ("actspec_bench.tasks.networks.minilm",)
 _IMPORTS = (*_POOLER_IMPORTS, "tokenizers", "transformers.models.bert.modeling_bert")
 
 
@@ -59,7 +59,7 @@ def minilm_pooler(
     target
         The class, 0 negative or 1 positive; from the seed, in turn, if not given.
     """
-    from actspec_bench.tasks._minilm import pooler
+    from actspec_bench.tasks.networks.minilm import pooler
 
     return pooler(seed, readout=readout, target=target)
 
@@ -99,7 +99,7 @@ def minilm_heads(
     readout
         The margin, or its sign.
     """
-    from actspec_bench.tasks._minilm import heads
+    from actspec_bench.tasks.networks.minilm import heads
 
     return heads(seed, readout=readout)
 
@@ -143,6 +143,6 @@ def minilm_tokens(
     subsets
         How many of the largest coefficients count as the truth.
     """
-    from actspec_bench.tasks._minilm import tokens
+    from actspec_bench.tasks.networks.minilm import tokens
 
     return tokens(seed, readout=readout, subsets=subsets)

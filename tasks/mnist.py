@@ -18,7 +18,7 @@ _CITATION = (
     "data: LeCun, Cortes & Burges 2010; network: the code of Reing, Ver Steeg & Galstyan 2025, "
     "github.com/kylereing/ActSpec, act_spec_models.py"
 )
-_IMPORTS = ("actspec_bench.tasks._mnist",)
+_IMPORTS = ("actspec_bench.tasks.networks.mnist",)
 
 
 def _check_digits(*, target: int | None, against: int | None, **_: object) -> None:
@@ -68,7 +68,7 @@ def mnist_hidden(
         margin is the difference of their logits. ``[target=7,against=1]`` is the two-digit
         setting of the authors' code.
     """
-    from actspec_bench.tasks._mnist import hidden
+    from actspec_bench.tasks.networks.mnist import hidden
 
     return hidden(seed, readout=readout, target=target, against=against)
 
@@ -111,7 +111,7 @@ def mnist_pixels(
     against
         One other digit instead of the rest.
     """
-    from actspec_bench.tasks._mnist import pixels
+    from actspec_bench.tasks.networks.mnist import pixels
 
     return pixels(seed, readout=readout, target=target, against=against)
 
@@ -153,7 +153,7 @@ def mnist_patches(
         How many of the largest coefficients count as the truth; subsets tied with the last one
         count too.
     """
-    from actspec_bench.tasks._mnist import patches
+    from actspec_bench.tasks.networks.mnist import patches
 
     return patches(seed, readout=readout, subsets=subsets)
 
@@ -195,6 +195,6 @@ def mnist_channels(
         How many of the largest coefficients count as the truth; subsets tied with the last one
         count too.
     """
-    from actspec_bench.tasks._mnist import channels
+    from actspec_bench.tasks.networks.mnist import channels
 
     return channels(seed, readout=readout, subsets=subsets)

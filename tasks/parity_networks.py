@@ -8,13 +8,13 @@ from pydantic import Field
 
 from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
-from actspec_bench.tasks._terms import check_room, check_terms, orders_of
+from actspec_bench.tasks.planting.terms import check_room, check_terms, orders_of
 
 MOST_SIGNALS = 512
 LARGEST_RATIO = 2**20
 
 _TRAINED: dict[str, Any] = {
-    "imports": ("actspec_bench.tasks._trained_parity",),
+    "imports": ("actspec_bench.tasks.planting.trained_parity",),
     "figures": "99.6% to all of fresh patterns right (20 networks), half a second to train; 11 "
     "million rows/s in calls of 4,096, 21% of it outside the network",
     "citation": "Barak, Edelman, Goel, Kakade, Malach & Zhang 2022, arXiv:2207.08799, section 3",
@@ -54,7 +54,7 @@ def trained_parity(
     readout
         The logit of parity +1 minus that of -1, or the sign.
     """
-    from actspec_bench.tasks._trained_parity import inputs
+    from actspec_bench.tasks.planting.trained_parity import inputs
 
     return inputs(seed, n=n, order=order, readout=readout)
 
@@ -88,7 +88,7 @@ def trained_parity_hidden(
     readout
         The logit of parity +1 minus that of -1, or the sign.
     """
-    from actspec_bench.tasks._trained_parity import hidden
+    from actspec_bench.tasks.planting.trained_parity import hidden
 
     return hidden(seed, n=n, order=order, readout=readout)
 
@@ -113,7 +113,7 @@ def _check(*, n: int, **parameters: Any) -> None:
     "planted-network",
     truth="planted",
     main_metric="subset_f1",
-    imports=("actspec_bench.tasks._planted_network",),
+    imports=("actspec_bench.tasks.planting.network",),
     check=_check,
     chance="about 0: the share of C(n, order) subsets that are planted",
     ceiling="1",
@@ -156,7 +156,7 @@ def planted_network(
         Range of the coefficients' magnitudes, drawn uniformly and rounded to a grid on which
         single precision adds them without error; signs are fair.
     """
-    from actspec_bench.tasks._planted_network import planted_network as build
+    from actspec_bench.tasks.planting.network import planted_network as build
 
     sizes = orders_of(terms, order, orders)
     return build(seed, n=n, sizes=sizes, overlap=overlap, readout=readout, magnitudes=(low, high))

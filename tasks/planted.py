@@ -8,7 +8,7 @@ from pydantic import Field
 
 from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
-from actspec_bench.tasks._terms import check_room, check_terms, orders_of
+from actspec_bench.tasks.planting.terms import check_room, check_terms, orders_of
 
 
 def _check(
@@ -25,7 +25,7 @@ def _check(
     "planted-parity",
     truth="planted",
     main_metric="subset_f1",
-    imports=("actspec_bench.tasks._parities",),
+    imports=("actspec_bench.tasks.planting.parities",),
     check=_check,
     chance="about 0: the share of C(n, order) subsets that are planted",
     ceiling="1",
@@ -75,7 +75,7 @@ def planted_parity(
     low, high
         Range of the coefficients' magnitudes, drawn uniformly; signs are fair.
     """
-    from actspec_bench.tasks._parities import plant
+    from actspec_bench.tasks.planting.parities import plant
 
     sizes = orders_of(terms, order, orders)
     return plant(
@@ -96,7 +96,7 @@ def planted_parity(
     "planted-nothing",
     truth="planted",
     main_metric="false_discovery_rate",
-    imports=("actspec_bench.tasks._parities",),
+    imports=("actspec_bench.tasks.planting.parities",),
     chance="1: whatever is reported is false",
     ceiling="0, by reporting nothing",
     citation="Benjamini & Hochberg 1995, section 2.1",
@@ -112,6 +112,6 @@ def planted_nothing(
     Each query answers with an independent standard normal number (its sign, with the decision
     readout); the scores' noise-free view is constant, so faithfulness is undefined here.
     """
-    from actspec_bench.tasks._parities import nothing
+    from actspec_bench.tasks.planting.parities import nothing
 
     return nothing(seed, n=n, readout=readout)

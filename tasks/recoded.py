@@ -22,14 +22,14 @@ _CARD: dict[str, Any] = {
     "ceiling": "1",
     "paired": ("k",),
 }
-_IMPORTS = ("actspec_bench.tasks._recoding",)
+_IMPORTS = ("actspec_bench.tasks.planting.recoding",)
 
 
 @task(
     "digits-recoded",
     **_CARD,
     data="the 1,797 8x8 digits that ship with scikit-learn (UCI optical recognition, test part)",
-    imports=(*_IMPORTS, "actspec_bench.tasks._digits"),
+    imports=(*_IMPORTS, "actspec_bench.tasks.networks.digits"),
     licence="CC BY 4.0",
     citation="data: Alpaydin & Kaynak 1998, doi:10.24432/C50P49",
     figures=(
@@ -75,7 +75,7 @@ def digits_recoded(
     subsets
         How many of the largest coefficients count as the truth; as many as codes if not given.
     """
-    from actspec_bench.tasks import _digits
+    from actspec_bench.tasks.networks import digits as _digits
 
     return _recoded(
         _digits,
@@ -95,7 +95,7 @@ def digits_recoded(
     **_CARD,
     data="MNIST: 60,000 training and 10,000 test digits, pooled to 14x14 by the mean",
     needs=("mnist",),
-    imports=(*_IMPORTS, "actspec_bench.tasks._mnist"),
+    imports=(*_IMPORTS, "actspec_bench.tasks.networks.mnist"),
     licence="CC BY-SA 3.0 (sources disagree; the stricter reading)",
     citation="data: LeCun, Cortes & Burges 2010",
     figures=(
@@ -131,7 +131,7 @@ def mnist_recoded(
     subsets
         How many of the largest coefficients count as the truth; as many as codes if not given.
     """
-    from actspec_bench.tasks import _mnist
+    from actspec_bench.tasks.networks import mnist as _mnist
 
     return _recoded(
         _mnist,
@@ -151,7 +151,7 @@ def mnist_recoded(
     **_CARD,
     data="SST-2 as GLUE ships it: 67,349 phrases to train on, 872 sentences to test",
     needs=("sst2",),
-    imports=(*_IMPORTS, "actspec_bench.tasks._sentiment"),
+    imports=(*_IMPORTS, "actspec_bench.tasks.networks.sst2"),
     licence="none stated; excerpts of reviews, for research with citation",
     citation="data: Socher et al. 2013 (EMNLP); Wang et al. 2019 (GLUE)",
     figures=(
@@ -187,7 +187,7 @@ def sst2_recoded(
     subsets
         How many of the largest coefficients count as the truth; as many as codes if not given.
     """
-    from actspec_bench.tasks import _sentiment
+    from actspec_bench.tasks.networks import sst2 as _sentiment
 
     return _recoded(
         _sentiment,
@@ -215,7 +215,7 @@ def _recoded(
     """Re-code the bottleneck layer of a family of networks."""
     from dataclasses import replace
 
-    from actspec_bench.tasks._recoding import recoded
+    from actspec_bench.tasks.planting.recoding import recoded
 
     layer, accuracy = family.bottleneck(seed)
     instance = recoded(

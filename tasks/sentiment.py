@@ -15,7 +15,7 @@ Subsets = Annotated[int, Field(ge=1, le=1000)]
 _DATA = "SST-2 as in GLUE: 67,349 training phrases and sentences, 872 dev sentences"
 _LICENCE = "none stated; research use with citation"
 _CITATION = "Socher et al. 2013 (EMNLP); Wang et al. 2019 (ICLR); network: Vaswani et al. 2017"
-_IMPORTS = ("actspec_bench.tasks._sentiment",)
+_IMPORTS = ("actspec_bench.tasks.networks.sst2",)
 
 
 @task(
@@ -58,7 +58,7 @@ def sst2_pooler(
     target
         The class, 0 negative or 1 positive; from the seed, in turn, if not given.
     """
-    from actspec_bench.tasks._sentiment import pooler
+    from actspec_bench.tasks.networks.sst2 import pooler
 
     return pooler(seed, readout=readout, target=target)
 
@@ -103,7 +103,7 @@ def sst2_heads(
         How many of the largest coefficients count as the truth; subsets tied with the last one
         count too.
     """
-    from actspec_bench.tasks._sentiment import heads
+    from actspec_bench.tasks.networks.sst2 import heads
 
     return heads(seed, readout=readout, subsets=subsets)
 
@@ -153,6 +153,6 @@ def sst2_tokens(
         ``contrast``: a word such as "but" or "although" occurs; ``negation``: none of these but
         one such as "not" or "never"; ``plain``: none of either. From the seed if not given.
     """
-    from actspec_bench.tasks._sentiment import tokens
+    from actspec_bench.tasks.networks.sst2 import tokens
 
     return tokens(seed, readout=readout, subsets=subsets, kind=kind)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns
-from actspec_bench.tasks._enumeration import enumerated_margins, enumeration, searched
+from actspec_bench.tasks.enumeration.choosing import enumerated_margins, enumeration, searched
 
 
 def changing(count: int, n: int, rows: list[int] | None = None) -> Callable[[Tensor], Tensor]:

@@ -24,9 +24,10 @@ from actspec_bench.records.results import read_results
 from actspec_bench.registry.entries import methods, tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.running.worker import preload
-from actspec_bench.tasks import _encoder, _minilm
-from actspec_bench.tasks._encoder import PACKAGE, Encoder
-from actspec_bench.tasks._enumeration import drawn_margins, in_turn
+from actspec_bench.tasks.enumeration.choosing import drawn_margins, in_turn
+from actspec_bench.tasks.networks import encoder as _encoder
+from actspec_bench.tasks.networks import minilm as _minilm
+from actspec_bench.tasks.networks.encoder import PACKAGE, Encoder
 
 installed = find_spec(PACKAGE) is not None and find_spec("transformers") is not None
 needs_package = pytest.mark.skipif(not installed, reason="the extra minilm is not installed")

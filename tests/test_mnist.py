@@ -13,8 +13,8 @@ from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks import _mnist
-from actspec_bench.tasks._mnist_networks import images, trained_network
+from actspec_bench.tasks.networks import mnist as _mnist
+from actspec_bench.tasks.networks.mnist_training import images, trained_network
 
 needs_mnist = pytest.mark.skipif(
     not present("mnist"), reason="MNIST is not here; set ACTSPEC_BENCH_DATA to its folder"
@@ -180,7 +180,7 @@ def test_the_same_digit_twice_is_refused() -> None:
 
 def test_without_the_data_the_reason_names_the_remedy(tmp_path: Path, monkeypatch) -> None:
     from actspec_bench.errors import Missing
-    from actspec_bench.tasks import _mnist_networks
+    from actspec_bench.tasks.networks import mnist_training as _mnist_networks
 
     monkeypatch.setenv("ACTSPEC_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path / "cache"))

@@ -13,7 +13,8 @@ from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks import _planted_network, _trained_parity
+from actspec_bench.tasks.planting import network as _planted_network
+from actspec_bench.tasks.planting import trained_parity as _trained_parity
 
 
 def build(text: str, seed: int = 0):

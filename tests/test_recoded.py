@@ -15,8 +15,9 @@ from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.running.plan import choose_suite, plan_cells
-from actspec_bench.tasks import _digits, _recoding
-from actspec_bench.tasks._recoding import RecodedReader, Recoding, encode, recoded
+from actspec_bench.tasks.networks import digits as _digits
+from actspec_bench.tasks.planting import recoding as _recoding
+from actspec_bench.tasks.planting.recoding import RecodedReader, Recoding, encode, recoded
 
 
 def build(text: str, seed: int = 0):

@@ -9,8 +9,9 @@ from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
-from actspec_bench.tasks import _sentiment, _sst2
-from actspec_bench.tasks._transformer import Transformer
+from actspec_bench.tasks.networks import sst2 as _sentiment
+from actspec_bench.tasks.networks import sst2_training as _sst2
+from actspec_bench.tasks.networks.transformer import Transformer
 
 NAMES = ("sst2-pooler", "sst2-heads", "sst2-tokens")
 needs_data = pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")

@@ -11,8 +11,8 @@ from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks import _digits
-from actspec_bench.tasks._parities import decision_spectrum
+from actspec_bench.tasks.networks import digits as _digits
+from actspec_bench.tasks.planting.parities import decision_spectrum
 
 
 def build(text: str, seed: int = 0):

@@ -110,7 +110,7 @@ def test_inputs_must_be_as_many_as_their_rows() -> None:
 
 
 def test_digits_come_with_the_images_that_give_their_activations() -> None:
-    from actspec_bench.tasks import _digits
+    from actspec_bench.tasks.networks import digits as _digits
 
     instance = tasks["digits-hidden"].function(0)
     inputs = instance.inputs()
@@ -124,7 +124,7 @@ def test_digits_come_with_the_images_that_give_their_activations() -> None:
 
 def test_recoded_digits_carry_their_own_states() -> None:
     """The parity of a code is on where the network's own hidden unit is on, image by image."""
-    from actspec_bench.tasks import _digits
+    from actspec_bench.tasks.networks import digits as _digits
 
     instance = tasks["digits-recoded"].function(1, k=2, codes=3, idle=1)
     inputs = instance.inputs()
@@ -141,7 +141,7 @@ def test_recoded_digits_carry_their_own_states() -> None:
 
 @pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")
 def test_sentences_come_with_the_units_that_they_give() -> None:
-    from actspec_bench.tasks import _sst2
+    from actspec_bench.tasks.networks import sst2_training as _sst2
 
     instance = tasks["sst2-pooler"].function(3)
     inputs = instance.inputs()
@@ -157,7 +157,7 @@ def test_sentences_come_with_the_units_that_they_give() -> None:
 
 @pytest.mark.skipif(not present("mnist"), reason="MNIST is not on this machine")
 def test_images_of_two_digits_alone_are_behind_a_problem_of_two_digits() -> None:
-    from actspec_bench.tasks import _mnist_networks
+    from actspec_bench.tasks.networks import mnist_training as _mnist_networks
 
     inputs = tasks["mnist-hidden"].function(0, target=7, against=1).inputs()
     labels = _mnist_networks.images()["train_y"]
@@ -168,7 +168,7 @@ def test_images_of_two_digits_alone_are_behind_a_problem_of_two_digits() -> None
 
 
 def test_a_masked_digit_is_the_image_that_the_network_sees_whole() -> None:
-    from actspec_bench.tasks import _digits
+    from actspec_bench.tasks.networks import digits as _digits
 
     instance = tasks["digits-patches"].function(0, readout="margin")
     shown = instance.inputs()

@@ -22,16 +22,16 @@ from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
 from actspec_bench.problems.source import Readout
-from actspec_bench.tasks import _encoder
-from actspec_bench.tasks._encoder import Encoder, encoder
-from actspec_bench.tasks._enumeration import (
+from actspec_bench.tasks.enumeration.choosing import (
     drawn_margins,
     enumerated_margins,
     enumeration,
     in_turn,
     searched,
 )
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
+from actspec_bench.tasks.networks import encoder as _encoder
+from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.networks.encoder import Encoder, encoder
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -21,9 +21,9 @@ from actspec_bench.problems.readouts import class_margin, decision
 from actspec_bench.problems.source import Readout
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._training import initialise
+from actspec_bench.tasks.networks import training as _training
+from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.networks.training import initialise
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -28,7 +28,7 @@ from actspec_bench.problems.devices import placed
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.source import Readout
-from actspec_bench.tasks._parities import Terms, draw_terms
+from actspec_bench.tasks.planting.parities import Terms, draw_terms
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -22,9 +22,9 @@ from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
 from actspec_bench.problems.devices import chosen, placed
-from actspec_bench.tasks import _transformer
-from actspec_bench.tasks._hidden import Bottleneck
-from actspec_bench.tasks._transformer import Transformer
+from actspec_bench.tasks.networks import transformer as _transformer
+from actspec_bench.tasks.networks.bottleneck import Bottleneck
+from actspec_bench.tasks.networks.transformer import Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,10 +18,11 @@ from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
 from actspec_bench.problems.source import Readout
-from actspec_bench.tasks import _sst2, _transformer
-from actspec_bench.tasks._enumeration import enumeration, in_turn, searched
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._sst2 import Sentiment, network, sentence_rows
+from actspec_bench.tasks.enumeration.choosing import enumeration, in_turn, searched
+from actspec_bench.tasks.networks import sst2_training as _sst2
+from actspec_bench.tasks.networks import transformer as _transformer
+from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.networks.sst2_training import Sentiment, network, sentence_rows
 
 Kind = Literal["plain", "negation", "contrast"]
 

@@ -36,14 +36,14 @@ from actspec_bench.problems.readouts import class_margin, decision
 from actspec_bench.problems.source import Source
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
-from actspec_bench.tasks._enumeration import SMALLEST_CHANGE, energy_shares
+from actspec_bench.tasks.enumeration.choosing import SMALLEST_CHANGE, energy_shares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from actspec_bench.fourier import Subset
     from actspec_bench.problems.source import Readout
-    from actspec_bench.tasks._hidden import Bottleneck
+    from actspec_bench.tasks.networks.bottleneck import Bottleneck
 
 MAGNITUDES = (1.0, 3.0)
 SEEN_ROWS = 4096

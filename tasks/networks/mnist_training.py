@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.data import read_mnist
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._training import fit, initialise
+from actspec_bench.tasks.networks import training as _training
+from actspec_bench.tasks.networks.training import fit, initialise
 
 SIDE = 14
 PIXELS = SIDE * SIDE

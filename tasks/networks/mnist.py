@@ -15,10 +15,10 @@ from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
 from actspec_bench.problems.source import Readout
-from actspec_bench.tasks._enumeration import CHUNK_ROWS, enumeration, searched
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._mnist_networks import CHANNELS, SIDE, images, trained_network
-from actspec_bench.tasks._patches import Patches, in_random_order, patch_instance
+from actspec_bench.tasks.enumeration.choosing import CHUNK_ROWS, enumeration, searched
+from actspec_bench.tasks.enumeration.patches import Patches, in_random_order, patch_instance
+from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.networks.mnist_training import CHANNELS, SIDE, images, trained_network
 
 CLASSES = 10
 FIRST_BLOCK = 4

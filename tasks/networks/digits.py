@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.source import Readout
-from actspec_bench.tasks import _training
-from actspec_bench.tasks._hidden import Bottleneck, hidden_units
-from actspec_bench.tasks._patches import Patches, patch_instance
-from actspec_bench.tasks._training import fit, initialise
+from actspec_bench.tasks.enumeration.patches import Patches, patch_instance
+from actspec_bench.tasks.networks import training as _training
+from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.networks.training import fit, initialise
 
 WIDTHS = (64, 64, 32, 10)
 EPOCHS = 40

@@ -16,7 +16,7 @@ from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.tasks._enumeration import enumeration, searched
+from actspec_bench.tasks.enumeration.choosing import enumeration, searched
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -1,0 +1,1 @@
+"""What is planted, and so known: parities, networks that compute them, codes in layers."""
