@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actspec_bench.problems.instance import Instance
 from actspec_bench.registry.decorators import task
+from actspec_bench.tasks.kinds.declared import TRUTH_UNKNOWN
 from actspec_bench.tasks.planting.terms import check_room, check_terms, orders_of
 
 MOST_SIGNALS = 512
@@ -61,10 +62,7 @@ def trained_parity(
 
 @task(
     "trained-parity-hidden",
-    truth="none",
-    main_metric="surrogate_r2",
-    chance="what 16 random characters explain: see the row `random`",
-    ceiling="at most 1; below it where 16 characters cannot carry the function",
+    **TRUTH_UNKNOWN,
     **_TRAINED,
 )
 def trained_parity_hidden(

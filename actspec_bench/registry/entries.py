@@ -36,8 +36,8 @@ class Entry(Generic[CardT]):
 
     @property
     def origin(self) -> str:
-        """File that registered it."""
-        return inspect.getsourcefile(self.function) or self.function.__module__
+        """File of its code, below whatever wraps it."""
+        return inspect.getsourcefile(inspect.unwrap(self.function)) or self.function.__module__
 
     @cached_property
     def schema(self) -> type[BaseModel]:
@@ -59,7 +59,7 @@ class Entry(Generic[CardT]):
 
     def _evaluated(self, parameter: str, annotation: str) -> Any:
         try:
-            return eval(annotation, self.function.__globals__)  # noqa: S307
+            return eval(annotation, inspect.unwrap(self.function).__globals__)  # noqa: S307
         except Exception as error:
             raise UsageError(
                 f"the annotation of parameter {parameter!r} of {self.kind} {self.name!r} cannot "

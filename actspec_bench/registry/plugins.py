@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from actspec_bench.errors import UsageError
-from actspec_bench.registry.entries import methods, metrics, tasks
+from actspec_bench.registry.entries import Entry, methods, metrics, tasks
 
 __all__ = ["ENTRY_POINT_GROUPS", "load_all", "load_entry_points", "load_file"]
 
@@ -76,7 +76,7 @@ def load_file(path: str | Path) -> None:
             f"plug-in {file.name}{where} does not import: {type(error).__name__}: {error}"
         ) from None
     _loaded.add(file)
-    if not any(_registers(entry.function, file) for kind in KINDS for entry in kind):
+    if not any(_registers(entry, file) for kind in KINDS for entry in kind):
         warnings.warn(
             f"plug-in {file.name} registers nothing: decorate a function with @method, @task "
             "or @metric",
@@ -84,10 +84,9 @@ def load_file(path: str | Path) -> None:
         )
 
 
-def _registers(function: Callable[..., object], file: Path) -> bool:
-    """Whether the function comes from the plug-in or a file beside it."""
-    source = inspect.getsourcefile(function)
-    return source is not None and Path(source).resolve().is_relative_to(file.parent)
+def _registers(entry: Entry[Any], file: Path) -> bool:
+    """Whether the entry comes from the plug-in or a file beside it."""
+    return Path(entry.origin).resolve().is_relative_to(file.parent)
 
 
 @cache

@@ -1,24 +1,19 @@
-"""Margin of n parts -> exact truth: all 2^n patterns, transformed."""
+"""Inputs -> the first whose decision changes often enough, with its margins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from actspec_bench.caching import cached_tensors, recipe_digest
-from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
+from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.kinds import uniform_patterns
-from actspec_bench.problems.readouts import decision
-from actspec_bench.problems.truth import Truth
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-    from actspec_bench.problems.source import Readout
 
 SMALLEST_CHANGE = 0.1
 SCREENED_ROWS = 1024
@@ -77,7 +72,7 @@ def searched(
     name: str,
     inputs: Callable[[], Sequence[int]],
     margin_of: Callable[[int], Callable[[Tensor], Tensor]],
-    n: int | Callable[[int], int],
+    n: Callable[[int], int],
     *,
     margins_of: Callable[[Callable[[Tensor], Tensor], int], Tensor | None] = enumerated_margins,
     **depends_on: Any,
@@ -87,13 +82,13 @@ def searched(
     Parameters
     ----------
     name, depends_on
-        The cache's key: everything that the margins depend on (see `networks.cached_tensors`).
+        The cache's key: everything that the margins depend on (see `caching.cached_tensors`).
     inputs
         Makes the inputs, in the order in which they are tried.
     margin_of
         Input -> its margin as a function of (B, n) patterns.
     n
-        Units, or input -> its number of units.
+        Input -> its number of units.
     margins_of
         `enumerated_margins`, or `drawn_margins` where n is too large for it.
 
@@ -105,44 +100,10 @@ def searched(
 
     def search() -> dict[str, Tensor]:
         for position in inputs():
-            units = n(position) if callable(n) else n
-            margins = margins_of(margin_of(position), units)
+            margins = margins_of(margin_of(position), n(position))
             if margins is not None:
                 return {"position": torch.tensor(position), "margins": margins}
         raise RuntimeError(f"{name}: no input's decision changes in a tenth of the patterns")
 
     found = cached_tensors(name, search, search=recipe_digest(__file__), **depends_on)
     return int(found["position"]), found["margins"]
-
-
-@dataclass(frozen=True)
-class Enumeration:
-    """The exact spectrum of an enumerated function, as truth and as facts for the record."""
-
-    truth: Truth
-    facts: dict[str, Any]
-
-
-def enumeration(
-    margins: Float[Tensor, " patterns"], *, readout: Readout, subsets: int
-) -> Enumeration:
-    """Truth of the ``subsets`` largest coefficients and ties, and the energy by order.
-
-    Energies are shares of the variance at order 1, 2, ..., n, of the margin and of the decision.
-    """
-    margin, sign = walsh_hadamard(margins), walsh_hadamard(decision(margins))
-    chosen = margin if readout == "margin" else sign
-    truth = Truth.from_coefficients(chosen.numpy(), subsets=subsets)
-    facts = {
-        # A float, since boards take whole numbers for names.
-        "true_subsets": float(len(truth.spectrum)),
-        "decision_changes": float((margins < 0).float().mean()),
-        "energy_by_order_margin": energy_shares(margin),
-        "energy_by_order_decision": energy_shares(sign),
-    }
-    return Enumeration(truth, facts)
-
-
-def energy_shares(coefficients: Float[Tensor, " patterns"]) -> list[float]:
-    """Energy by order, to six decimals."""
-    return [round(share, 6) for share in energy_by_order(coefficients).tolist()]

@@ -1,27 +1,24 @@
-"""Image -> masked problem of its patches, with its spectrum."""
+"""Image -> parts: a grid of patches, each with its own ink or blank."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from actspec_bench.caching import recipe_digest, weights_digest
-from actspec_bench.problems.devices import chosen, placed
+from actspec_bench.problems.devices import placed
 from actspec_bench.problems.inputs import MaskedImage
-from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.kinds import masked
-from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
-from actspec_bench.tasks.enumeration.choosing import enumeration, searched
+from actspec_bench.tasks.enumeration.parts import Parts
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from actspec_bench.problems.source import Readout
+__all__ = ["Patches", "in_random_order", "patch_margin", "patch_parts"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def patch_margin(
     return margin
 
 
-def patch_instance(
+def patch_parts(
     name: str,
     model: nn.Module,
     images: Float[Tensor, "images pixels"],
@@ -71,50 +68,39 @@ def patch_instance(
     patches: Patches,
     *,
     seed: int,
-    readout: Readout,
-    subsets: int,
-) -> Instance:
-    """Masked problem of one image, which the network gets right, and all its coefficients.
+    facts: dict[str, Any],
+) -> Parts:
+    """Patches of one image that the network gets right, each its own ink or blank.
 
-    Images are tried in an order drawn from ``seed`` until one's decision changes in a tenth of
-    the patterns; the facts hold its label as ``digit``.
+    Images are tried in an order drawn from ``seed``; the facts gain the label, as ``digit``.
     """
-
-    def margin_of(position: int, model: nn.Module = model) -> Callable[[Tensor], Tensor]:
-        return patch_margin(model, images[position], int(labels[position]), patches)
-
-    position, margins = searched(
-        name,
-        lambda: in_random_order(model, images, labels, seed),
-        margin_of,
-        patches.count,
-        network=weights_digest(model),
-        seed=seed,
-        recipe=recipe_digest(__file__),
-    )
-    found = enumeration(margins, readout=readout, subsets=subsets)
-    problem = Problem(
-        masked(
-            margin_of(position, placed(model)),
-            patches.count,
-            readout=readout,
-            layout=(patches.blocks, patches.blocks),
-            unit_names=patches.names(),
-            device=chosen(),
-        )
-    )
-    facts = {"digit": int(labels[position]), **found.facts}
     shape = (patches.side, patches.side)
 
-    def inputs() -> MaskedImage:
-        return MaskedImage(images[position].reshape(shape), patches.of_pixel().reshape(shape))
+    def margin(position: int, *, on_device: bool) -> Callable[[Tensor], Tensor]:
+        network = placed(model) if on_device else model
+        return patch_margin(network, images[position], int(labels[position]), patches)
 
-    return Instance(problem, found.truth, facts, inputs)
+    return Parts(
+        name,
+        candidates=lambda: in_random_order(model, images, labels, seed),
+        margin=margin,
+        names=lambda _: patches.names(),
+        facts=lambda position: {**facts, "digit": int(labels[position])},
+        depends_on={
+            "network": weights_digest(model),
+            "seed": seed,
+            "recipe": recipe_digest(__file__),
+        },
+        layout=(patches.blocks, patches.blocks),
+        traced=lambda position: MaskedImage(
+            images[position].reshape(shape), patches.of_pixel().reshape(shape)
+        ),
+    )
 
 
 def in_random_order(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> list[int]:
     """Positions of the images that ``model`` gets right, shuffled by ``seed``."""
     right = torch.nonzero(model(images).argmax(1) == labels)[:, 0]
     order = torch.randperm(len(right), generator=torch.Generator().manual_seed(seed))
-    chosen: list[int] = right[order].tolist()
-    return chosen
+    shuffled: list[int] = right[order].tolist()
+    return shuffled

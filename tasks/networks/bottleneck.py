@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from actspec_bench.problems.devices import chosen, placed
 from actspec_bench.problems.inputs import DataInputs, Originals
+from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.source import Readout
 
+__all__ = ["Bottleneck", "hidden_instance", "hidden_units"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Bottleneck:
-    """A layer of a trained network on real data.
+    """A layer of a trained network on real data: what a network offers tasks of its units.
 
     Attributes
     ----------
@@ -36,6 +39,12 @@ class Bottleneck:
         Activations -> logits (rows, classes): all of the network that follows.
     originals
         Makes the images or texts that the rows of ``before`` came from, if they did.
+    labels
+        Classes of the rows of ``before`` and of ``heldout``, if tasks may ask for two of them.
+    layout
+        Shape in which the units are drawn, such as (14, 14).
+    facts
+        Figures for the records, such as the network's test accuracy.
     """
 
     before: Float[Tensor, "rows units"]
@@ -43,6 +52,9 @@ class Bottleneck:
     activate: nn.Module
     read: nn.Module
     originals: Callable[[], Originals] | None = None
+    labels: tuple[Tensor, Tensor] | None = None
+    layout: tuple[int, ...] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def inputs(self) -> DataInputs:
         """Return the activations of the data that methods see, with what they came from."""
@@ -51,14 +63,61 @@ class Bottleneck:
         with torch.no_grad():
             return DataInputs(self.activate(self.before), self.originals())
 
+    def of_two(self, one: int, other: int) -> Bottleneck:
+        """Return the layer over the inputs of two classes alone.
+
+        The facts gain ``two_class_accuracy``, of the logits of the two on the held-out rows.
+        """
+        if self.labels is None:
+            raise ValueError("the rows of this layer have no labels to choose two classes by")
+        seen, tested = ((labels == one) | (labels == other) for labels in self.labels)
+        heldout, truth = self.heldout[tested], self.labels[1][tested]
+        with torch.no_grad():
+            margin = class_margin(self.read(self.activate(heldout)), one, other)
+        right = (margin >= 0) == (truth == one)
+        originals = self.originals
+        return replace(
+            self,
+            before=self.before[seen],
+            heldout=heldout,
+            originals=None if originals is None else lambda: _chosen(originals(), seen),
+            labels=(self.labels[0][seen], truth),
+            facts={**self.facts, "two_class_accuracy": float(right.double().mean())},
+        )
+
+
+def _chosen(originals: Originals, rows: Tensor) -> Originals:
+    if isinstance(originals, Tensor):
+        return originals[rows]
+    return [originals[row] for row in torch.nonzero(rows)[:, 0].tolist()]
+
+
+def hidden_instance(
+    layer: Bottleneck,
+    seed: int,
+    *,
+    classes: int,
+    readout: Readout,
+    target: int | None,
+    against: int | None = None,
+) -> Instance:
+    """Build the instance of one class of a layer's network; see `kinds.hidden.hidden_task`.
+
+    A target that is not given is the seed's, in turn, passing over ``against``.
+    """
+    if target is None:
+        target = seed % classes
+        if target == against:
+            target = (target + 1) % classes
+    if against is not None:
+        layer = layer.of_two(target, against)
+    problem = hidden_units(layer, readout=readout, target=target, against=against)
+    inputs = None if layer.originals is None else layer.inputs
+    return Instance(problem, None, {**layer.facts, "target": target}, inputs)
+
 
 def hidden_units(
-    layer: Bottleneck,
-    *,
-    readout: Readout,
-    target: int,
-    against: int | None = None,
-    layout: tuple[int, ...] | None = None,
+    layer: Bottleneck, *, readout: Readout, target: int, against: int | None = None
 ) -> Problem:
     """Problem of one class against the rest, or against one other, over a layer's activations.
 
@@ -81,7 +140,7 @@ def hidden_units(
             readout=readout,
             foreground=torch.cat([activations[is_target][:half], activations[~is_target][:half]]),
             heldout=heldout,
-            layout=layout,
+            layout=layer.layout,
             device=chosen(),
         )
     )

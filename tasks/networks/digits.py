@@ -1,9 +1,8 @@
-"""Digits -> trained network -> problems of its neurons and of an input's patches."""
+"""Digits -> trained network -> its hidden layer, and the patches of a digit."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -14,11 +13,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from actspec_bench.caching import cached_tensors, recipe_digest
-from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.source import Readout
-from actspec_bench.tasks.enumeration.patches import Patches, patch_instance
-from actspec_bench.tasks.networks import training as _training
-from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
+from actspec_bench.tasks.enumeration.parts import Parts
+from actspec_bench.tasks.enumeration.patches import Patches, patch_parts
+from actspec_bench.tasks.networks import training
+from actspec_bench.tasks.networks.bottleneck import Bottleneck
 from actspec_bench.tasks.networks.training import fit, initialise
 
 WIDTHS = (64, 64, 32, 10)
@@ -28,7 +26,7 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-4
 TEST_SHARE = 0.25
 PATCHES = Patches(side=8, blocks=4)
-_RECIPE = recipe_digest(__file__, _training.__file__)
+_RECIPE = recipe_digest(__file__, training.__file__)
 
 
 @cache
@@ -85,35 +83,19 @@ def _images() -> Tensor:
     return _data()[0].reshape(-1, PATCHES.side, PATCHES.side)
 
 
-def bottleneck(seed: int) -> tuple[Bottleneck, float]:
-    """First hidden layer over the training digits, and the network's test accuracy."""
+def layer(seed: int) -> Bottleneck:
+    """First hidden layer over the training digits."""
     model, accuracy = trained_network(seed)
     train_x, _, test_x, _ = _data()
     before, heldout = model[0](train_x), model[0](test_x)
-    return Bottleneck(before, heldout, model[1], model[2:], _images), accuracy
+    return Bottleneck(
+        before, heldout, model[1], model[2:], _images, facts={"test_accuracy": accuracy}
+    )
 
 
-def hidden(seed: int, *, readout: Readout, target: int | None) -> Instance:
-    """Build a digits-hidden instance."""
-    layer, accuracy = bottleneck(seed)
-    target = seed % WIDTHS[-1] if target is None else target
-    problem = hidden_units(layer, readout=readout, target=target)
-    facts = {"test_accuracy": accuracy, "target": target}
-    return Instance(problem, None, facts, layer.inputs)
-
-
-def patches(seed: int, *, readout: Readout, subsets: int) -> Instance:
-    """Build a digits-patches instance."""
+def patches(seed: int) -> Parts:
+    """Patches of a test digit."""
     model, accuracy = trained_network(seed)
     _, _, test_x, test_y = _data()
-    instance = patch_instance(
-        "digits-patches",
-        model,
-        test_x,
-        test_y,
-        PATCHES,
-        seed=seed,
-        readout=readout,
-        subsets=subsets,
-    )
-    return replace(instance, facts={"test_accuracy": accuracy, **instance.facts})
+    facts = {"test_accuracy": accuracy}
+    return patch_parts("digits-patches", model, test_x, test_y, PATCHES, seed=seed, facts=facts)

@@ -106,9 +106,9 @@ class Encoder:
     bert: Any
     tokenizer: Any
 
-    def on_device(self) -> Encoder:
-        """Return the same on the device that problems are evaluated on."""
-        return replace(self, bert=placed(self.bert))
+    def placed(self, *, on_device: bool) -> Encoder:
+        """Return the encoder on the CPU, or on the device that problems are evaluated on."""
+        return replace(self, bert=placed(self.bert)) if on_device else self
 
     def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int | None]]:
         """Numbers of the word pieces of a sentence, and of the word that each is part of.

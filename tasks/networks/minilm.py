@@ -1,319 +1,97 @@
-"""Pretrained encoder and SST-2 -> sentiment head, and problems of it: pooler, heads, words."""
+"""Pretrained encoder with a sentiment head -> its units, its heads, the words of a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from actspec_bench.caching import cached_tensors, recipe_digest, weights_digest
+from actspec_bench.caching import recipe_digest, weights_digest
 from actspec_bench.data import read_sst2
-from actspec_bench.data.catalogue import data_set
-from actspec_bench.problems.devices import chosen, placed, rows_per_batch
-from actspec_bench.problems.instance import Instance
-from actspec_bench.problems.kinds import masked
-from actspec_bench.problems.problem import Problem
-from actspec_bench.problems.readouts import class_margin
-from actspec_bench.problems.source import Readout
-from actspec_bench.tasks.enumeration.choosing import (
-    drawn_margins,
-    enumerated_margins,
-    enumeration,
-    in_turn,
-    searched,
+from actspec_bench.tasks.enumeration.parts import Parts
+from actspec_bench.tasks.networks import encoder as pretrained
+from actspec_bench.tasks.networks import minilm_training
+from actspec_bench.tasks.networks.bottleneck import Bottleneck
+from actspec_bench.tasks.networks.encoder import encoder
+from actspec_bench.tasks.networks.minilm_training import chosen_sentences, sentiment
+from actspec_bench.tasks.networks.sentences import (
+    DevSplit,
+    LogitsOf,
+    drawn,
+    head_names,
+    sentence_parts,
 )
-from actspec_bench.tasks.networks import encoder as _encoder
-from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
-from actspec_bench.tasks.networks.encoder import Encoder, encoder
 
-if TYPE_CHECKING:
-    from jaxtyping import Float
-
-WIDTH = 384
-POOLER = 64
-SENTENCES = 4096
-ROWS = 2048
-FEWEST_WORDS = 6
-MOST_WORDS = 10
-
-# Chosen by fourfold cross-validation on the 4,096 training sentences, where they give 0.811.
-SEED = 0
-STEPS = 200
-BATCH = 256
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 0.1
-DROPOUT = 0.7
-
-
-def whole_sentences(texts: Sequence[str]) -> list[int]:
-    """Places of the texts that end in a full stop and with which no other text ends.
-
-    GLUE's training rows are sentences together with phrases that occur in them; a phrase that
-    has the full stop is the end of its sentence.
-    """
-    backwards = sorted((text[::-1], place) for place, text in enumerate(texts))
-    following = [text for text, _ in backwards[1:]] + [""]
-    return sorted(
-        place
-        for (text, place), longer in zip(backwards, following, strict=True)
-        if text.startswith(". ") and not longer.startswith(text)
-    )
-
-
-def fit(x: Float[Tensor, "rows width"], y: Tensor) -> nn.Sequential:
-    """Linear layer, ReLU and linear layer from embeddings to logits, trained on ``y``.
-
-    AdamW under one cycle of the learning rate (Loshchilov & Hutter 2019; Smith & Topin 2019),
-    with dropout of the ReLU units. Embeddings have length 1; training sees them at the length
-    of a standard normal vector, and the weights that are returned have that factor in them.
-    """
-    length = WIDTH**0.5
-    draws = torch.Generator().manual_seed(SEED)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        first, last = nn.Linear(WIDTH, POOLER), nn.Linear(POOLER, 2)
-        model = nn.Sequential(first, nn.ReLU(), nn.Dropout(DROPOUT), last)
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-        for _ in range(STEPS):
-            rows = torch.randint(0, len(x), (BATCH,), generator=draws)
-            loss = functional.cross_entropy(model(x[rows] * length), y[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    first.weight.data *= length
-    return nn.Sequential(first, nn.ReLU(), last)
-
-
-def chosen_sentences(texts: Sequence[str]) -> list[int]:
-    """Places of the 4,096 whole sentences that the head is trained on."""
-    drawn: list[int] = np.random.default_rng(SEED).permutation(whole_sentences(texts)).tolist()
-    return drawn[:SENTENCES]
-
-
-def train() -> dict[str, Tensor]:
-    """Train the head on 4,096 whole sentences; return its weights with all that needs the data.
-
-    Beside the weights: what enters the pooler's ReLU on these sentences, ``sentences``
-    (4096, 64), and on the dev split, ``dev`` (872, 64); and ``mean_heads`` (layers, heads, head),
-    the mean outputs of the encoder's heads over all word pieces of the former.
-    """
-    texts, labels = read_sst2("train")
-    places = chosen_sentences(texts)
-    x, mean_heads = encoder().embed_all([texts[place] for place in places])
-    model = fit(x, torch.from_numpy(labels[places]))
-    dev, _ = encoder().embed_all(read_sst2("dev")[0])
-    return {
-        **model.state_dict(),
-        "sentences": model[0](x),
-        "dev": model[0](dev),
-        "mean_heads": mean_heads,
-    }
-
-
-@dataclass(frozen=True)
-class Sentiment:
-    """The trained head as tasks use it.
-
-    Attributes
-    ----------
-    head
-        Embedding (rows, width) -> logits (rows, 2): linear layer, ReLU, linear layer.
-    sentences, dev
-        (4096, pooler), (872, pooler): what enters the ReLU on the training sentences and on the
-        dev split.
-    mean_heads
-        (layers, heads, head) mean outputs of the encoder's heads on the former.
-    """
-
-    head: nn.Sequential
-    sentences: Float[Tensor, "sentences pooler"]
-    dev: Float[Tensor, "dev pooler"]
-    mean_heads: Float[Tensor, "layers heads head"]
-
-    def on_device(self) -> Sentiment:
-        """Return the same on the device that problems are evaluated on."""
-        head = placed(self.head)
-        assert isinstance(head, nn.Sequential)
-        return replace(self, head=head, mean_heads=self.mean_heads.to(chosen()))
-
-    def by_words(self, encoder: Encoder, words: Sequence[str]) -> Callable[[Tensor], Tensor]:
-        """Logits with each word between [UNK] (-1) and itself (+1), at its own places.
-
-        All pieces of a word go together, each to [UNK]; [CLS] and [SEP] stay.
-        """
-        pieces, owners = encoder.pieces(words)
-        unknown = encoder.tokenizer.token_to_id(_encoder.UNKNOWN)
-        own, off = encoder.vectors(pieces), encoder.vectors([unknown])
-        middle, half = (own + off) / 2, (own - off) / 2
-        units = [owner for owner in owners if owner is not None]
-
-        def logits(x: Tensor) -> Tensor:
-            on = functional.pad(x[:, units], (1, 1), value=1.0)
-            shown = torch.addcmul(middle, on[:, :, None], half)
-            found: Tensor = self.head(encoder.embed(shown))
-            return found
-
-        return logits
-
-    def by_heads(self, encoder: Encoder, words: Sequence[str]) -> Callable[[Tensor], Tensor]:
-        """Logits on ``words`` with each head between its mean (-1) and its own output (+1)."""
-        vectors = encoder.vectors(encoder.pieces(words)[0])
-
-        def logits(x: Tensor) -> Tensor:
-            kept = (x.reshape(-1, *self.mean_heads.shape[:2]) + 1) / 2
-
-            def mixed(layer: int, outputs: Tensor) -> Tensor:
-                return torch.lerp(self.mean_heads[layer], outputs, kept[:, layer, None, :, None])
-
-            with encoder.changing_heads(mixed):
-                embedding = encoder.embed(vectors.expand(len(x), -1, -1))
-            found: Tensor = self.head(embedding)
-            return found
-
-        return logits
+WORDS = range(6, 11)
 
 
 @cache
-def sentiment() -> Sentiment:
-    """The one head of all instances; trained on first use, then cached."""
-    found = cached_tensors(
-        "minilm",
-        train,
-        encoder=_encoder.identity(),
-        data=[file.forms[-1].sha256 for file in data_set("sst2").files],
-        recipe=recipe_digest(__file__, _encoder.__file__),
-    )
-    kept = {name: found.pop(name) for name in ("sentences", "dev", "mean_heads")}
-    head = nn.Sequential(nn.Linear(WIDTH, POOLER), nn.ReLU(), nn.Linear(POOLER, 2))
-    head.load_state_dict(found)
-    return Sentiment(head.requires_grad_(False).eval(), **kept)
-
-
-@cache
-def dev() -> tuple[list[list[str]], list[int], list[bool]]:
-    """Words of the dev sentences, their labels, and whether the network gets them right."""
-    texts, labels = read_sst2("dev")
+def dev() -> DevSplit:
+    """Dev sentences, and which of them the network gets right."""
     network = sentiment()
-    right = network.head[1:](network.dev).argmax(1) == torch.from_numpy(labels)
-    return [text.split() for text in texts], labels.tolist(), right.tolist()
+    return DevSplit.of(network.head[1:](network.dev))
 
 
 def _facts() -> dict[str, Any]:
-    right = dev()[2]
-    return {
-        "dev_accuracy": sum(right) / len(right),
-        "transformers": version("transformers"),
-    }
+    return {"dev_accuracy": dev().accuracy, "transformers": version("transformers")}
 
 
-def pooler(seed: int, *, readout: Readout, target: int | None) -> Instance:
-    """Build a minilm-pooler instance; the encoder itself is not needed once the head is cached."""
+def layer(seed: int) -> Bottleneck:
+    """Units of the head over 2,048 training sentences; the encoder is not run, once it was."""
     network = sentiment()
-    order = torch.randperm(SENTENCES, generator=torch.Generator().manual_seed(seed))
-    drawn = order[:ROWS]
 
-    def sentences() -> list[str]:
-        texts = read_sst2("train")[0]
-        places = chosen_sentences(texts)
-        return [texts[places[row]] for row in drawn.tolist()]
+    def texts() -> list[str]:
+        every = read_sst2("train")[0]
+        return [every[place] for place in chosen_sentences(every)]
 
-    layer = Bottleneck(network.sentences[drawn], network.dev, nn.ReLU(), network.head[2], sentences)
-    target = seed % 2 if target is None else target
-    problem = hidden_units(layer, readout=readout, target=target)
-    return Instance(problem, None, {**_facts(), "target": target}, layer.inputs)
+    whole = Bottleneck(network.sentences, network.dev, nn.ReLU(), network.head[2], facts=_facts())
+    return drawn(whole, texts, seed)
 
 
-def heads(seed: int, *, readout: Readout) -> Instance:
-    """Build a minilm-heads instance."""
+def heads(seed: int) -> Parts:
+    """All attention heads of the encoder, on a dev sentence."""
     layers, each = sentiment().mean_heads.shape[:2]
-    names = tuple(f"layer {i}, head {j}" for i in range(layers) for j in range(each))
-    found = _found("minilm-heads", Sentiment.by_heads, lambda _: names, drawn_margins, seed)
-    facts = {**found.facts, "decision_changes": float((found.margins < 0).float().mean())}
-    return Instance(found.problem(readout, layout=(layers, each)), None, facts)
+
+    def logits_of(words: Sequence[str], *, on_device: bool) -> Callable[[Tensor], Tensor]:
+        loaded = encoder().placed(on_device=on_device)
+        return sentiment().placed(on_device=on_device).by_heads(loaded, words)
+
+    return _parts("minilm-heads", logits_of, seed, head_names(layers, each), (layers, each))
 
 
-def tokens(seed: int, *, readout: Readout, subsets: int) -> Instance:
-    """Build a minilm-tokens instance."""
-    found = _found("minilm-tokens", Sentiment.by_words, tuple, enumerated_margins, seed)
-    known = enumeration(found.margins, readout=readout, subsets=subsets)
-    return Instance(found.problem(readout), known.truth, {**found.facts, **known.facts})
+def tokens(seed: int) -> Parts:
+    """Words of a dev sentence."""
+
+    def logits_of(words: Sequence[str], *, on_device: bool) -> Callable[[Tensor], Tensor]:
+        loaded = encoder().placed(on_device=on_device)
+        return sentiment().placed(on_device=on_device).by_words(loaded, words)
+
+    return _parts("minilm-tokens", logits_of, seed)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A dev sentence whose decision changes, its units, and the margins that show it."""
-
-    margin: Callable[[Tensor], Tensor]
-    names: tuple[str, ...]
-    margins: Tensor
-    facts: dict[str, Any]
-
-    def problem(self, readout: Readout, layout: tuple[int, int] | None = None) -> Problem:
-        """Masked problem of the margin of the sentence's label."""
-
-        def run(rows: int) -> Tensor:
-            return self.margin(torch.ones(rows, len(self.names), device=chosen()))
-
-        source = masked(
-            self.margin,
-            len(self.names),
-            readout=readout,
-            unit_names=self.names,
-            layout=layout,
-            device=chosen(),
-            batch_rows=rows_per_batch(run, chosen()),
-        )
-        return Problem(source)
-
-
-def _found(
+def _parts(
     name: str,
-    logits_of: Callable[[Sentiment, Encoder, Sequence[str]], Callable[[Tensor], Tensor]],
-    names_of: Callable[[Sequence[str]], tuple[str, ...]],
-    margins_of: Callable[[Callable[[Tensor], Tensor], int], Tensor | None],
+    logits_of: LogitsOf,
     turn: int,
-) -> _Found:
-    """First dev sentence in turn, of 6 to 10 words and taken rightly, whose decision changes."""
-    network, loaded = sentiment(), encoder()
-    sentences, labels, right = dev()
-
-    def margin_of(
-        place: int, network: Sentiment = network, encoder: Encoder = loaded
-    ) -> Callable[[Tensor], Tensor]:
-        logits = logits_of(network, encoder, sentences[place])
-        return lambda x: class_margin(logits(x), labels[place])
-
-    def candidates() -> list[int]:
-        lengths = range(FEWEST_WORDS, MOST_WORDS + 1)
-        serve = [i for i, words in enumerate(sentences) if right[i] and len(words) in lengths]
-        return in_turn(serve, turn)
-
-    place, margins = searched(
+    names: tuple[str, ...] | None = None,
+    layout: tuple[int, int] | None = None,
+) -> Parts:
+    """Parts of a dev sentence of 6 to 10 words."""
+    return sentence_parts(
         name,
-        candidates,
-        margin_of,
-        lambda place: len(names_of(sentences[place])),
-        margins_of=margins_of,
-        encoder=_encoder.identity(),
-        head=weights_digest(network.head),
+        dev(),
+        logits_of,
         turn=turn,
-        recipe=recipe_digest(__file__, _encoder.__file__),
-    )
-    words = sentences[place]
-    return _Found(
-        margin_of(place, network.on_device(), loaded.on_device()),
-        names_of(words),
-        margins,
-        {**_facts(), "sentence": " ".join(words), "label": labels[place]},
+        words=WORDS,
+        names=names,
+        layout=layout,
+        facts=lambda _: _facts(),
+        depends_on={
+            "encoder": pretrained.identity(),
+            "head": weights_digest(sentiment().head),
+            "recipe": recipe_digest(__file__, pretrained.__file__, minilm_training.__file__),
+        },
     )

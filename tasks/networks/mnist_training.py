@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.data import read_mnist
-from actspec_bench.tasks.networks import training as _training
+from actspec_bench.tasks.networks import training
 from actspec_bench.tasks.networks.training import fit, initialise
 
 SIDE = 14
@@ -22,7 +22,7 @@ CONVOLUTION_EPOCHS = 5
 BATCH = 128
 LEARNING_RATE = 1e-3
 CHANNELS = 16
-_RECIPE = recipe_digest(__file__, _training.__file__)
+_RECIPE = recipe_digest(__file__, training.__file__)
 
 
 @cache

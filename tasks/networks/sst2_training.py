@@ -22,8 +22,7 @@ from actspec_bench.caching import cached_tensors, recipe_digest
 from actspec_bench.data import read_sst2
 from actspec_bench.data.catalogue import data_set
 from actspec_bench.problems.devices import chosen, placed
-from actspec_bench.tasks.networks import transformer as _transformer
-from actspec_bench.tasks.networks.bottleneck import Bottleneck
+from actspec_bench.tasks.networks import transformer
 from actspec_bench.tasks.networks.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -213,15 +212,13 @@ class Sentiment:
         """Layers, and heads of each."""
         return LAYERS, HEADS
 
-    def on_device(self) -> Sentiment:
-        """Return the same on the device that problems are evaluated on."""
+    def placed(self, *, on_device: bool) -> Sentiment:
+        """Return the network on the CPU, or on the device that problems are evaluated on."""
+        if not on_device:
+            return self
         model = placed(self.model)
         assert isinstance(model, Transformer)
         return replace(self, model=model, mean_heads=self.mean_heads.to(chosen()))
-
-    def bottleneck(self) -> Bottleneck:
-        """Pooler over the training sentences, with the dev split held out."""
-        return Bottleneck(self.sentences, self.dev, nn.ReLU(), self.model.head)
 
     def by_words(self, words: Sequence[str]) -> Callable[[Tensor], Tensor]:
         """Logits with each word between [UNK] (-1) and itself (+1), at its own position."""
@@ -262,7 +259,7 @@ def network() -> Sentiment:
         train,
         seed=SEED,
         data=[file.forms[-1].sha256 for file in data_set("sst2").files],
-        recipe=recipe_digest(__file__, _transformer.__file__),
+        recipe=recipe_digest(__file__, transformer.__file__),
     )
     words = bytes(found.pop("vocabulary").numpy()).decode().split("\n")
     places = {word: place for place, word in enumerate(words)}

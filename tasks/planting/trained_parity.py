@@ -21,7 +21,7 @@ from actspec_bench.problems.readouts import class_margin, decision
 from actspec_bench.problems.source import Readout
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
-from actspec_bench.tasks.networks import training as _training
+from actspec_bench.tasks.networks import training
 from actspec_bench.tasks.networks.bottleneck import Bottleneck, hidden_units
 from actspec_bench.tasks.networks.training import initialise
 
@@ -46,7 +46,7 @@ CHUNK_UNITS = 14
 SEEN_ROWS = 4_096
 HELDOUT_ROWS = 4_096
 _FIGURES = ("support", "steps", "patterns", "wrong", "margin")
-_RECIPE = recipe_digest(__file__, _training.__file__)
+_RECIPE = recipe_digest(__file__, training.__file__)
 
 
 @dataclass(frozen=True)
