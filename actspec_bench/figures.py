@@ -7,10 +7,11 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COLOURS", "svg"]
+__all__ = ["COLOURS", "MARKERS", "svg"]
 
 # Okabe & Ito's palette, distinguishable with colour-vision deficiencies.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+MARKERS = "osD^vPX"
 LETTERS_PER_INCH = 12
 
 

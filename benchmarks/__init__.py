@@ -1,1 +1,1 @@
-"""Speed of the project, measured side by side in one run."""
+"""Project -> its speed and the rows it asks for, side by side with others in one run."""

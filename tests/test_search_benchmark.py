@@ -17,10 +17,11 @@ from actspec_bench import NotApplicable, Problem
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from benchmarks.search.cells import cells, verdict
+from benchmarks.search.children import Child, race
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import CENTRE, QUICK, REGIMES, Figure, Regime
 from benchmarks.search.rivals import architectures, fourier_from_moebius
-from benchmarks.search.runs import Child, Run, race, run_once
+from benchmarks.search.runs import Run, run_once
 from benchmarks.search.tables import wht_verdict
 from benchmarks.search.transforms import OURS, PASSES, Timing, transforms
 

@@ -8,7 +8,16 @@ from actspec_bench.board.making import make_board
 from actspec_bench.board.table import Board
 from actspec_bench.records.results import read_results, write_text
 
-__all__ = ["FORMATS", "check_board", "load_board", "render", "write_board"]
+__all__ = [
+    "FORMATS",
+    "check_board",
+    "compare",
+    "load_board",
+    "markdown",
+    "render",
+    "table",
+    "write_board",
+]
 
 FORMATS = ("md", "csv", "json", "tex", "html")
 PICTURES = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from actspec_bench.board.table import Board, Entry, Group
 from actspec_bench.board.text import named
-from actspec_bench.figures import COLOURS, svg
+from actspec_bench.figures import COLOURS, MARKERS, svg
 
 __all__ = [
     "draw_scores",
@@ -21,7 +21,6 @@ __all__ = [
 
 COLUMNS = 3
 NARROW = 1.5
-MARKERS = "osD^vPX"
 
 
 def recovery_against_queries(board: Board) -> str:

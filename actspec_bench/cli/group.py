@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import click
 
-from actspec_bench import __version__
 from actspec_bench.cli.compare import compare_command
 from actspec_bench.cli.data import data_command
 from actspec_bench.cli.leaderboard import leaderboard_command
@@ -18,6 +17,7 @@ from actspec_bench.cli.run import run_command
 from actspec_bench.cli.show import list_command, show_command
 from actspec_bench.cli.spectrum import spectrum_command
 from actspec_bench.errors import DataError, UsageError, nearest
+from actspec_bench.version import __version__
 
 __all__ = ["main"]
 

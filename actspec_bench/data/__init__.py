@@ -5,4 +5,4 @@ from __future__ import annotations
 from actspec_bench.data.finding import present
 from actspec_bench.data.reading import read_mnist, read_sst2
 
-__all__ = ["present", "read_mnist", "read_sst2"]
+__all__ = ["catalogue", "fetching", "finding", "present", "read_mnist", "read_sst2"]

@@ -12,7 +12,6 @@ __all__ = [
     "instance",
     "kinds",
     "meter",
-    "networks",
     "problem",
     "readouts",
     "source",

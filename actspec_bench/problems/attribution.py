@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy import ndarray
 
-__all__ = ["Attribution"]
+__all__ = ["Attribution", "checked_attribution"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +128,36 @@ class Attribution:
     def as_dict(self) -> dict[Subset, float]:
         """Return ``{subset: coefficient}``, in rank order."""
         return dict(zip(self.subsets, self.coefficients.tolist(), strict=True))
+
+
+def checked_attribution(
+    found: Any, method: str, *, returns: Literal["subsets", "units"], n: int
+) -> Attribution:
+    """Check what a method returned against what its card declares and the problem's n units.
+
+    Raises
+    ------
+    TypeError
+        It is not an `Attribution`.
+    ValueError
+        It has unit indices beyond n, or scores for another number of units, or subsets from
+        a method whose card says it returns units.
+    """
+    if not isinstance(found, Attribution):
+        raise TypeError(
+            f"method {method!r} returned {type(found).__name__}; return "
+            "Attribution.from_units(...) or Attribution.from_subsets(...)"
+        )
+    if found.returns != returns:
+        raise ValueError(
+            f"method {method!r} declares returns={returns!r} and returned {found.returns}"
+        )
+    if found.returns == "units" and found.n != n:
+        raise ValueError(f"method {method!r} scored {found.n} units of {n}")
+    largest = max((subset[-1] for subset in found.subsets), default=-1)
+    if largest >= n:
+        raise ValueError(f"method {method!r} returned unit {largest} of {n} (0 to {n - 1})")
+    return found
 
 
 def _checked_subset(key: Iterable[int], n: int | None) -> Subset:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from actspec_bench import __version__
+from actspec_bench.version import __version__
 
 __all__ = ["provenance"]
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from actspec_bench.api import checked_attribution
 from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
 from actspec_bench.metrics.outcome import Costs, Outcome
+from actspec_bench.problems.attribution import Attribution, checked_attribution
 from actspec_bench.problems.devices import described
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem
@@ -30,7 +30,6 @@ from actspec_bench.running.peak import PeakMemory
 from actspec_bench.seeds import canonical_json, seed_from
 
 if TYPE_CHECKING:
-    from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.truth import Truth
     from actspec_bench.records.record import Cell
     from actspec_bench.registry.cards import MethodCard
@@ -164,7 +163,8 @@ def attributed(
         cpu_seconds=time.process_time() - cpu,
         peak_mib=memory.mib_above_start(),
     )
-    return checked_attribution(found, entry, problem.n), costs
+    returned = checked_attribution(found, entry.name, returns=entry.card.returns, n=problem.n)
+    return returned, costs
 
 
 class _Probe:

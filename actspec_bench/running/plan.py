@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from actspec_bench.data.finding import present
+from actspec_bench.data import present
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.problems.meter import DEFAULT_BUDGET
 from actspec_bench.records.record import Cell

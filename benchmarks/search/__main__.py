@@ -20,10 +20,11 @@ from actspec_bench.errors import nearest
 from actspec_bench.records.provenance import provenance
 from actspec_bench.registry.plugins import load_entry_points
 from benchmarks.search.cells import cells, verdict
+from benchmarks.search.children import FIRST_SEED, race
 from benchmarks.search.contestants import CONTESTANTS
 from benchmarks.search.pictures import draw
 from benchmarks.search.regimes import QUICK, REGIMES, WHT_FIGURE, Regime
-from benchmarks.search.runs import FIRST_SEED, Run, race
+from benchmarks.search.runs import Run
 from benchmarks.search.tables import markdown, tidy, wht_verdict
 from benchmarks.search.transforms import Timing, transforms
 

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from actspec_bench.board.pictures import COLOURS, MARKERS
+from actspec_bench.figures import COLOURS, MARKERS
 from benchmarks.search.cells import Cell, cells
 from benchmarks.search.contestants import CONTESTANTS
 from benchmarks.search.regimes import Dimension, Regime
