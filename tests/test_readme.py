@@ -41,9 +41,9 @@ def test_example_code_runs_and_prints_what_it_says(code: str, tmp_path: Path) ->
 def test_the_commands_run_in_the_order_given(tmp_path: Path) -> None:
     for name, code in FILES.items():
         (tmp_path / name).write_text(code)
-    assert set(FILES) == {"my_method.py", "my_task.py"}
+    assert set(FILES) == {"my_method.py", "my_network.py", "my_task.py"}
     lines = [*QUICK, *(line for line in COMMANDS if " compare " in line or " list" in line)]
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         words = [sys.executable, *shlex.split(line)[1:]]
         done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)

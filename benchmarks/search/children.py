@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
-from benchmarks.search.runs import Run, run_once
+from benchmarks.search.runs import Run, Status, run_once
 from benchmarks.search.threads import one_thread
 
 __all__ = ["FIRST_SEED", "Child", "race"]

@@ -20,7 +20,7 @@ from actspec_bench.registry.entries import tasks
 from benchmarks.search.contestants import Contestant
 from benchmarks.search.regimes import Regime
 
-__all__ = ["Run", "run_once"]
+__all__ = ["Run", "Status", "run_once"]
 
 TWIN_DRAWS, TWIN_CORRELATION = 2000, 0.3
 Status = Literal["ok", "error", "timeout", "over-budget", "absent", "unsupported", "skipped"]

@@ -68,11 +68,24 @@ def patch_parts(
     patches: Patches,
     *,
     seed: int,
-    facts: dict[str, Any],
+    facts: dict[str, Any] | None = None,
 ) -> Parts:
     """Patches of one image that the network gets right, each its own ink or blank.
 
-    Images are tried in an order drawn from ``seed``; the facts gain the label, as ``digit``.
+    Parameters
+    ----------
+    name
+        First part of the name of the cache's file.
+    model
+        (rows, pixels) -> logits (rows, classes).
+    images, labels
+        What to choose from, ink 1 on ground 0, row by row, and the classes.
+    patches
+        The grid.
+    seed
+        Draws the order in which the images are tried.
+    facts
+        Figures for the records, to which the image's label is added, as ``digit``.
     """
     shape = (patches.side, patches.side)
 
@@ -85,7 +98,7 @@ def patch_parts(
         candidates=lambda: in_random_order(model, images, labels, seed),
         margin=margin,
         names=lambda _: patches.names(),
-        facts=lambda position: {**facts, "digit": int(labels[position])},
+        facts=lambda position: {**(facts or {}), "digit": int(labels[position])},
         depends_on={
             "network": weights_digest(model),
             "seed": seed,
