@@ -1,104 +1,32 @@
+"""The sentiment transformer on SST-2, and its tasks."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from by_hand import transformer_by_hand
+from scoring import built
 
 from actspec_bench.data import present, read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
-from actspec_bench.tasks.networks import sst2 as _sentiment
-from actspec_bench.tasks.networks import sst2_training as _sst2
-from actspec_bench.tasks.networks.transformer import Transformer
+from actspec_bench.tasks.networks import sst2, sst2_training
 
 NAMES = ("sst2-pooler", "sst2-heads", "sst2-tokens")
 needs_data = pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")
 
 
-def small(layers: int = 2) -> Transformer:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = Transformer(
-            9,
-            positions=12,
-            width=8,
-            layers=layers,
-            heads=4,
-            inner=16,
-            pooler=6,
-            classes=2,
-            dropout=0.5,
-        )
-        torch.nn.init.normal_(model.positions)
-    return model.eval().requires_grad_(False)
-
-
-def by_hand(model: Transformer, vectors: torch.Tensor) -> torch.Tensor:
-    """Logits of one input (T, width), from the formulas of Vaswani et al. 2017, head by head."""
-    x = vectors + model.positions[: len(vectors)]
-    for block in model.blocks:
-        normed = block.before_attention(x)
-        queries, keys, values = block.queries_keys_values(normed).split(x.shape[1], dim=1)
-        size = x.shape[1] // block.heads
-        outputs = []
-        for j in range(block.heads):
-            part = slice(j * size, (j + 1) * size)
-            scores = queries[:, part] @ keys[:, part].T / size**0.5
-            outputs.append(torch.softmax(scores, 1) @ values[:, part])
-        x = x + block.output(torch.cat(outputs, 1))
-        first, _, second = block.inner
-        x = x + second(first(block.before_inner(x)).clamp(min=0))
-    return model.head(model.pooler(model.norm(x[0])).clamp(min=0))
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_transformer_computes_its_formulas(layers: int) -> None:
-    model = small(layers)
-    vectors = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
-    expected = torch.stack([by_hand(model, one) for one in vectors])
-    assert torch.allclose(model(vectors), expected, atol=1e-5)
-
-
-def test_padding_changes_nothing() -> None:
-    model = small()
-    generator = torch.Generator().manual_seed(1)
-    vectors = torch.randn(2, 7, 8, generator=generator)
-    present_words = torch.ones(2, 7, dtype=torch.bool)
-    present_words[0, 4:] = False
-    padded = model(vectors, present_words)
-    assert torch.allclose(padded[0], model(vectors[:1, :4])[0], atol=1e-5)
-    assert torch.allclose(padded[1], model(vectors[1:])[0], atol=1e-5)
-    assert not torch.allclose(padded[0], model(vectors[:1])[0], atol=1e-3)
-
-
-def test_a_head_is_replaced_before_the_output_projection() -> None:
-    model = small()
-    vectors = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(1))
-    means = torch.randn(2, 4, 2, generator=torch.Generator().manual_seed(2))
-    kept = torch.ones(2, 2, 4)
-    kept[1, 0, 3] = 0
-    logits = model.head(model.encode(vectors, kept=kept, means=means).relu())
-    assert torch.allclose(logits[0], model(vectors)[0], atol=1e-6)
-
-    def cut(_: object, inputs: tuple[torch.Tensor]) -> torch.Tensor:
-        changed = inputs[0].clone()
-        changed[..., 6:] = means[0, 3]
-        return changed
-
-    handle = model.blocks[0].output.register_forward_pre_hook(cut)
-    hooked = model(vectors)
-    handle.remove()
-    assert torch.allclose(logits[1], hooked[0], atol=1e-6)
-    assert not torch.allclose(logits[1], logits[0], atol=1e-4)
-
-
 def test_the_vocabulary_leaves_out_words_that_occur_once() -> None:
-    words = _sst2.vocabulary(["a fine film", "a film", "fine"])
+    words = sst2_training.vocabulary(["a fine film", "a film", "fine"])
     assert words == ["[PAD]", "[CLS]", "[UNK]", "a", "film", "fine"]
     places = {word: place for place, word in enumerate(words)}
-    assert _sst2.numbers(["fine dull film", "a"], places).tolist() == [[1, 5, 2, 4], [1, 3, 0, 0]]
+    assert sst2_training.numbers(["fine dull film", "a"], places).tolist() == [
+        [1, 5, 2, 4],
+        [1, 3, 0, 0],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +39,7 @@ def test_the_vocabulary_leaves_out_words_that_occur_once() -> None:
     ],
 )
 def test_kinds_of_sentences(sentence: str, kind: str) -> None:
-    assert _sentiment.kind_of(sentence.split()) == kind
+    assert sst2.kind_of(sentence.split()) == kind
 
 
 def toy(rows: int) -> tuple[list[str], np.ndarray]:
@@ -127,12 +55,14 @@ def toy(rows: int) -> tuple[list[str], np.ndarray]:
 
 
 def test_training_learns_repeats_itself_and_leaves_the_generator_alone(monkeypatch) -> None:
-    monkeypatch.setattr(_sst2, "read_sst2", lambda split: toy(1500 if split == "train" else 200))
+    monkeypatch.setattr(
+        sst2_training, "read_sst2", lambda split: toy(1500 if split == "train" else 200)
+    )
     before = torch.random.get_rng_state()
-    one = _sst2.train(0)
+    one = sst2_training.train(0)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.rand(3)
-    two, other = _sst2.train(0), _sst2.train(1)
+    two, other = sst2_training.train(0), sst2_training.train(1)
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["head.weight"], other["head.weight"])
     logits = one["dev"].relu() @ one["head.weight"].T + one["head.bias"]
@@ -143,45 +73,41 @@ def test_without_the_data_the_remedy_is_told(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("ACTSPEC_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path))
     with pytest.raises(Missing, match="data fetch sst2"):
-        _sst2.network.__wrapped__()
+        sst2_training.network.__wrapped__()
     assert all(tasks[name].card.needs == ("sst2",) for name in NAMES)
 
 
-def build(name: str, seed: int = 0, **given: object):
-    return tasks[name].function(seed, **tasks[name].resolve(given))
-
-
 def logits_of(texts: list[str]) -> torch.Tensor:
-    network = _sst2.network()
-    x = _sst2.numbers(texts, network.places)
+    network = sst2_training.network()
+    x = sst2_training.numbers(texts, network.places)
     return network.model(network.model.words(x), x != 0)
 
 
 @needs_data
 def test_the_network_is_good_and_what_is_cached_of_the_dev_split_is_its_own() -> None:
-    network = _sst2.network()
+    network = sst2_training.network()
     texts, labels = read_sst2("dev")
     right = logits_of(texts).argmax(1) == torch.from_numpy(labels)
-    assert right.double().mean().item() == pytest.approx(_sentiment.accuracy(), abs=2e-3)
-    assert _sentiment.accuracy() >= 0.81
+    assert right.double().mean().item() == pytest.approx(sst2.dev().accuracy, abs=2e-3)
+    assert sst2.dev().accuracy >= 0.81
     assert torch.allclose(network.model.head(network.dev.relu()), logits_of(texts), atol=1e-4)
     # One sentence at a time, without padding, by the formulas.
     for text in texts[:5]:
         place = torch.tensor([1, *(network.places.get(word, 2) for word in text.split())])
-        expected = by_hand(network.model, network.model.words(place))
+        expected = transformer_by_hand(network.model, network.model.words(place))
         assert torch.allclose(logits_of([text])[0], expected, atol=1e-4)
 
 
 @needs_data
 def test_what_is_cached_of_the_training_rows_is_what_the_network_makes_of_them() -> None:
-    network = _sst2.network()
+    network = sst2_training.network()
     texts, _ = read_sst2("train")
-    chosen = _sst2.sentence_rows(texts)
+    chosen = sst2_training.sentence_rows(texts)
     assert len(chosen) == 4096
     assert set(chosen) <= {t for t in texts if len(t.split()) >= 10 and t.endswith(" .")}
     total, count = 0, 0
     for text, cached in zip(chosen, network.sentences, strict=True):
-        x = _sst2.numbers([text], network.places)
+        x = sst2_training.numbers([text], network.places)
         vectors = network.model.words(x)
         if count < 1000:
             assert torch.allclose(network.model.encode(vectors)[0], cached, atol=1e-4)
@@ -194,9 +120,9 @@ def test_what_is_cached_of_the_training_rows_is_what_the_network_makes_of_them()
 @needs_data
 @pytest.mark.parametrize("seed", range(2))
 def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
-    instance = build("sst2-pooler", seed)
+    instance = built("sst2-pooler", seed)
     view = ScoringView(instance.problem, 0)
-    network = _sst2.network()
+    network = sst2_training.network()
     activations = network.sentences.relu()
     rows = view.sample(500)
     known = {tuple(row.tolist()) for row in activations}
@@ -213,7 +139,7 @@ def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
 @needs_data
 @pytest.mark.parametrize("name", ["sst2-heads", "sst2-tokens"])
 def test_the_margin_has_the_gradient_of_differences(name: str) -> None:
-    problem = build(name, 0).problem
+    problem = built(name, 0).problem
     x = torch.rand(1, problem.n, generator=torch.Generator().manual_seed(0)) - 0.5
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(problem.margin(x).sum(), x)
@@ -226,22 +152,22 @@ def test_the_margin_has_the_gradient_of_differences(name: str) -> None:
 @needs_data
 def test_instances_of_a_suite_are_different_sentences() -> None:
     for name in ("sst2-heads", "sst2-tokens"):
-        sentences = [build(name, seed).facts["sentence"] for seed in range(5)]
+        sentences = [built(name, seed).facts["sentence"] for seed in range(5)]
         assert len(set(sentences)) == 5
-    drawn = [build("sst2-pooler", seed).problem.sample(1) for seed in range(2)]
+    drawn = [built("sst2-pooler", seed).problem.sample(1) for seed in range(2)]
     assert not torch.equal(*drawn)
 
 
 @needs_data
 @pytest.mark.parametrize("kind", ["plain", "negation", "contrast"])
 def test_a_kind_can_be_asked_for(kind: str) -> None:
-    assert build("sst2-tokens", 0, kind=kind).facts["kind"] == kind
+    assert built(f"sst2-tokens[kind={kind}]").facts["kind"] == kind
 
 
 @needs_data
 @pytest.mark.parametrize("seed", range(5))
 def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None:
-    instance = build("sst2-tokens", seed, readout="margin")
+    instance = built("sst2-tokens[readout=margin]", seed)
     facts, problem = instance.facts, instance.problem
     view = ScoringView(problem, 0)
     texts, labels = read_sst2("dev")
@@ -266,8 +192,8 @@ def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None
 
 @needs_data
 def test_heads_off_give_their_mean_output() -> None:
-    instance = build("sst2-heads", 0, readout="margin")
-    network, view = _sst2.network(), ScoringView(instance.problem, 0)
+    instance = built("sst2-heads[readout=margin]", 0)
+    network, view = sst2_training.network(), ScoringView(instance.problem, 0)
     words, label = instance.facts["sentence"].split(), instance.facts["label"]
     whole, cut = torch.ones(2, 16)
     cut[[2, 13]] = -1
@@ -275,7 +201,7 @@ def test_heads_off_give_their_mean_output() -> None:
     assert view.value(whole[None]).item() == pytest.approx(
         (logits[label] - logits[1 - label]).item(), abs=1e-4
     )
-    size = _sst2.WIDTH // _sst2.HEADS
+    size = sst2_training.WIDTH // sst2_training.HEADS
     handles = []
     for number, (layer, head) in enumerate([(0, 2), (1, 5)]):
 

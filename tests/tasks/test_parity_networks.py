@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scoring import built
 from sklearn.metrics import roc_auc_score
 
 from actspec_bench.api import attribute
@@ -13,13 +14,7 @@ from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks.planting import network as _planted_network
-from actspec_bench.tasks.planting import trained_parity as _trained_parity
-
-
-def build(text: str, seed: int = 0):
-    spec = Spec.parse(text, tasks)
-    return tasks[spec.name].function(seed, **spec.parameters)
+from actspec_bench.tasks.planting import network, trained_parity
 
 
 def view_of(instance) -> ScoringView:
@@ -45,7 +40,7 @@ PLANTED = [
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("text", PLANTED)
 def test_the_planted_network_is_the_sum_of_parities_to_the_last_digit(text: str, seed: int) -> None:
-    instance = build(text, seed)
+    instance = built(text, seed)
     view = view_of(instance)
     rows = 100_000 if text == "planted-network" else 10_000
     generator = torch.Generator().manual_seed(seed)
@@ -59,7 +54,7 @@ def test_the_planted_network_is_the_sum_of_parities_to_the_last_digit(text: str,
 @pytest.mark.parametrize("readout", ["margin", "decision"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_planted_network_s_truth_is_the_enumerated_spectrum(readout: str, seed: int) -> None:
-    instance = build(f"planted-network[n=12,terms=4,order=4,overlap=2,readout={readout}]", seed)
+    instance = built(f"planted-network[n=12,terms=4,order=4,overlap=2,readout={readout}]", seed)
     view = view_of(instance)
     magnitudes = view.sample(2**12).abs()
     found = walsh_hadamard(view.value(all_patterns(12) * magnitudes)).tolist()
@@ -70,7 +65,7 @@ def test_the_planted_network_s_truth_is_the_enumerated_spectrum(readout: str, se
 
 
 def test_the_planted_layer_has_fair_independent_signs_and_magnitudes_of_its_own() -> None:
-    view = view_of(build("planted-network"))
+    view = view_of(built("planted-network"))
     for x in (view.sample(20_000), view.sample_heldout(4_000)):
         assert x.abs().min() > 0.999
         assert x.abs().max() < 3.001
@@ -83,11 +78,11 @@ def test_the_planted_layer_has_fair_independent_signs_and_magnitudes_of_its_own(
 
 
 def test_the_whole_planted_network_maps_its_real_inputs_to_the_same_values() -> None:
-    terms = _planted_network.draw_terms(np.random.default_rng(0), 20, [3, 2, 5], 0, (0.5, 1.5))
-    terms = replace(terms, coefficients=_planted_network.on_a_grid(terms.coefficients))
+    terms = network.draw_terms(np.random.default_rng(0), 20, [3, 2, 5], 0, (0.5, 1.5))
+    terms = replace(terms, coefficients=network.on_a_grid(terms.coefficients))
     generator = torch.Generator().manual_seed(0)
-    model = _planted_network.network(terms, 20, generator)
-    inputs = _planted_network.draw_inputs(model[0].weight, 500, generator)
+    model = network.network(terms, 20, generator)
+    inputs = network.draw_inputs(model[0].weight, 500, generator)
     spectrum = terms.truth("margin").spectrum
     assert torch.equal(model(inputs)[:, 0].double(), closed_form(spectrum, model[0](inputs)))
     kinds = {type(module) for module in model}
@@ -99,7 +94,7 @@ def test_coefficients_on_the_grid_are_near_and_add_exactly() -> None:
     rng = np.random.default_rng(0)
     for count, high in ((1, 1.0), (5, 1.5), (256, 3e5)):
         drawn = rng.uniform(0.5, high, count) * rng.choice([-1, 1], count)
-        rounded = _planted_network.on_a_grid(drawn)
+        rounded = network.on_a_grid(drawn)
         assert np.abs(rounded - drawn).max() <= np.abs(drawn).sum() * 2**-22
         single = rounded.astype(np.float32)
         assert (single == rounded).all()
@@ -109,7 +104,7 @@ def test_coefficients_on_the_grid_are_near_and_add_exactly() -> None:
 
 
 def test_between_the_signs_a_term_goes_to_zero_with_its_smallest_unit() -> None:
-    instance = build("planted-network[terms=1,order=5]")
+    instance = built("planted-network[terms=1,order=5]")
     view = view_of(instance)
     ((subset, c),) = instance.truth.spectrum.items()
     x = view.sample(200)
@@ -123,7 +118,7 @@ def test_between_the_signs_a_term_goes_to_zero_with_its_smallest_unit() -> None:
 def test_gradients_vanish_at_the_data_and_their_path_integral_does_not() -> None:
     from captum.attr import IntegratedGradients
 
-    instance = build("planted-network")
+    instance = built("planted-network")
     view = view_of(instance)
     rows = view.foreground.requires_grad_()
     view.margin(rows).sum().backward()
@@ -141,7 +136,7 @@ def test_gradients_vanish_at_the_data_and_their_path_integral_does_not() -> None
 @pytest.mark.parametrize("text", ["planted-network[low=1.0]", "trained-parity"])
 @pytest.mark.parametrize("seed", range(5))
 def test_subset_search_recovers_both_and_unit_scores_find_the_units_alone(text, seed) -> None:
-    instance = build(text, seed)
+    instance = built(text, seed)
     found = attribute("actspec", restarted(instance.problem, budget=10_000, seed=seed))
     assert set(found.subsets) == set(instance.truth.spectrum)
     for subset, coefficient in found.as_dict().items():
@@ -175,7 +170,7 @@ def test_what_does_not_fit_is_said_before_anything_runs(text: str, message: str)
 
 @pytest.mark.parametrize("seed", range(20))
 def test_training_on_three_of_forty_inputs_always_ends_above_99_percent(seed: int) -> None:
-    trained = _trained_parity.trained_network(seed, 40, 3)
+    trained = trained_parity.trained_network(seed, 40, 3)
     x = torch.randint(0, 2, (50_000, 40), generator=torch.Generator().manual_seed(99)) * 2.0 - 1
     weights = {k: v.double().numpy() for k, v in trained.model.state_dict().items()}
     hidden = np.maximum(x.numpy() @ weights["0.weight"].T + weights["0.bias"], 0)
@@ -192,7 +187,7 @@ def test_training_on_three_of_forty_inputs_always_ends_above_99_percent(seed: in
 @pytest.mark.parametrize(("n", "order", "seed"), [(20, 3, 0), (15, 4, 1), (20, 4, 5), (8, 2, 1)])
 @pytest.mark.parametrize("readout", ["margin", "decision"])
 def test_the_coefficient_of_few_inputs_is_the_enumerated_one(n, order, seed, readout) -> None:
-    instance = build(f"trained-parity[n={n},order={order},readout={readout}]", seed)
+    instance = built(f"trained-parity[n={n},order={order},readout={readout}]", seed)
     ((support, coefficient),) = instance.truth.spectrum.items()
     spectrum = walsh_hadamard(view_of(instance).value(all_patterns(n)))
     position = sum(1 << unit for unit in support)
@@ -206,7 +201,7 @@ def test_the_coefficient_of_few_inputs_is_the_enumerated_one(n, order, seed, rea
 
 
 def test_a_sampled_margin_coefficient_is_within_its_standard_error() -> None:
-    instance = build("trained-parity[readout=margin]", 1)
+    instance = built("trained-parity[readout=margin]", 1)
     view = view_of(instance)
     ((support, coefficient),) = instance.truth.spectrum.items()
     x = view.sample(200_000)
@@ -218,35 +213,35 @@ def test_a_sampled_margin_coefficient_is_within_its_standard_error() -> None:
 
 
 def test_training_is_deterministic_and_its_tensors_are_those_of_the_cache() -> None:
-    trained = _trained_parity.trained_network(3, 20, 3)
-    again = _trained_parity._made(3, 20, 3)
+    trained = trained_parity.trained_network(3, 20, 3)
+    again = trained_parity._made(3, 20, 3)
     weights = trained.model.state_dict()
     assert all(torch.equal(weights[name], again[name]) for name in weights)
     assert trained.steps == int(again["steps"])
-    assert trained.steps % _trained_parity.CHECK_STEPS == 0
+    assert trained.steps % trained_parity.CHECK_STEPS == 0
     assert trained.support == tuple(again["support"].tolist())
-    other = _trained_parity.trained_network(4, 20, 3)
+    other = trained_parity.trained_network(4, 20, 3)
     assert not torch.equal(other.model[0].weight, trained.model[0].weight)
 
 
 def test_a_network_that_does_not_learn_the_parity_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(_trained_parity, "MOST_STEPS", 40)
+    monkeypatch.setattr(trained_parity, "MOST_STEPS", 40)
     with pytest.raises(RuntimeError, match=r"no accuracy above 0.995 .* 3 of 40 .* 40 steps: take"):
-        _trained_parity._made(0, 40, 3)
-    monkeypatch.setattr(_trained_parity, "MOST_STEPS", 20_000)
-    monkeypatch.setattr(_trained_parity, "STOP_ACCURACY", 0.8)
+        trained_parity._made(0, 40, 3)
+    monkeypatch.setattr(trained_parity, "MOST_STEPS", 20_000)
+    monkeypatch.setattr(trained_parity, "STOP_ACCURACY", 0.8)
     with pytest.raises(RuntimeError, match=r"stopped at an accuracy of 0\.[89]\d+, not above 0.99"):
-        _trained_parity._made(0, 40, 3)
+        trained_parity._made(0, 40, 3)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_hidden_units_carry_the_same_network_s_decision(seed: int) -> None:
-    instance = build("trained-parity-hidden[n=20]", seed)
-    inputs = build("trained-parity[n=20]", seed)
+    instance = built("trained-parity-hidden[n=20]", seed)
+    inputs = built("trained-parity[n=20]", seed)
     assert instance.truth is None
     assert instance.facts == inputs.facts
     view, support = view_of(instance), list(*inputs.truth.spectrum)
-    before, relu, _ = _trained_parity.trained_network(seed, 20, 3).model
+    before, relu, _ = trained_parity.trained_network(seed, 20, 3).model
     x = inputs.problem.sample(20_000)
     right = view.value(relu(before(x))) == x[:, support].prod(1)
     assert right.float().mean().item() == pytest.approx(inputs.facts["accuracy"], abs=0.003)
@@ -258,12 +253,12 @@ def test_hidden_units_carry_the_same_network_s_decision(seed: int) -> None:
 
 def test_distinct_patterns_are_uniform_and_never_repeat() -> None:
     generator = torch.Generator().manual_seed(0)
-    x = _trained_parity.distinct_patterns(20, 8192, generator)
+    x = trained_parity.distinct_patterns(20, 8192, generator)
     assert x.shape == (8192, 20)
     assert set(x.unique().tolist()) == {-1.0, 1.0}
     assert len(x.unique(dim=0)) == 8192
     half = x[:4096]
     assert (half.T @ half / 4096 - torch.eye(20)).abs().max() < 6 / 64
     assert half.mean(0).abs().max() < 6 / 64
-    everything = _trained_parity.distinct_patterns(40, 8192, generator)
+    everything = trained_parity.distinct_patterns(40, 8192, generator)
     assert everything.mean(0).abs().max() < 6 / 8192**0.5

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scoring import built
 from torch.nn import functional
 
 from actspec_bench.data import present, read_mnist
@@ -13,17 +14,12 @@ from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks.networks import mnist as _mnist
+from actspec_bench.tasks.networks import mnist, mnist_training
 from actspec_bench.tasks.networks.mnist_training import images, trained_network
 
 needs_mnist = pytest.mark.skipif(
     not present("mnist"), reason="MNIST is not here; set ACTSPEC_BENCH_DATA to its folder"
 )
-
-
-def build(text: str, seed: int = 0):
-    spec = Spec.parse(text, tasks)
-    return tasks[spec.name].function(seed, **spec.parameters)
 
 
 def margin_of(logits: torch.Tensor, label: int) -> torch.Tensor:
@@ -55,7 +51,7 @@ def test_both_networks_are_as_good_as_the_cards_say() -> None:
 
 @needs_mnist
 def test_hidden_units_are_the_network_s_own() -> None:
-    instance = build("mnist-hidden[target=3]", 0)
+    instance = built("mnist-hidden[target=3]", 0)
     model, _ = trained_network("perceptron", 0)
     data, view = images(), ScoringView(instance.problem, 0)
     rows = data["test_x"][:500]
@@ -67,7 +63,7 @@ def test_hidden_units_are_the_network_s_own() -> None:
 
 @needs_mnist
 def test_the_two_digit_setting_has_images_and_logits_of_the_two_alone() -> None:
-    instance = build("mnist-hidden[target=7,against=1,readout=margin]", 0)
+    instance = built("mnist-hidden[target=7,against=1,readout=margin]", 0)
     model, _ = trained_network("perceptron", 0)
     data, view = images(), ScoringView(instance.problem, 0)
     two = data["train_x"][(data["train_y"] == 7) | (data["train_y"] == 1)]
@@ -83,7 +79,7 @@ def test_the_two_digit_setting_has_images_and_logits_of_the_two_alone() -> None:
 @pytest.mark.parametrize("name", ["mnist-hidden", "mnist-pixels"])
 def test_two_digits_have_an_accuracy_of_their_own(name: str) -> None:
     """Of the test images of the two digits, those whose own logit is the larger of the two."""
-    facts = build(f"{name}[target=4,against=9]", 0).facts
+    facts = built(f"{name}[target=4,against=9]", 0).facts
     model, accuracy = trained_network("perceptron", 0)
     data = images()
     right = [
@@ -93,12 +89,12 @@ def test_two_digits_have_an_accuracy_of_their_own(name: str) -> None:
     ]
     assert facts["two_class_accuracy"] == pytest.approx(sum(right) / len(right))
     assert facts["two_class_accuracy"] > facts["test_accuracy"] == accuracy
-    assert "two_class_accuracy" not in build(f"{name}[target=4]", 0).facts
+    assert "two_class_accuracy" not in built(f"{name}[target=4]", 0).facts
 
 
 @needs_mnist
 def test_pixels_are_on_where_there_is_ink() -> None:
-    instance = build("mnist-pixels[readout=margin]", 3)
+    instance = built("mnist-pixels[readout=margin]", 3)
     view = ScoringView(instance.problem, 0)
     assert (view.n, view.layout) == (196, (14, 14))
     rows = view.sample(100)
@@ -111,7 +107,7 @@ def test_pixels_are_on_where_there_is_ink() -> None:
 @needs_mnist
 @pytest.mark.parametrize("task", ["mnist-patches", "mnist-channels"])
 def test_the_truth_is_the_enumerated_spectrum(task: str) -> None:
-    instance = build(task, 0)
+    instance = built(task, 0)
     values = ScoringView(instance.problem, 0).value(all_patterns(16))
     spectrum = walsh_hadamard(values)
     largest = spectrum.abs()
@@ -129,7 +125,7 @@ def test_the_truth_is_the_enumerated_spectrum(task: str) -> None:
 
 @needs_mnist
 def test_patches_show_the_image_or_a_blank() -> None:
-    instance = build("mnist-patches[readout=margin]", 1)
+    instance = built("mnist-patches[readout=margin]", 1)
     view = ScoringView(instance.problem, 0)
     model, _ = trained_network("perceptron", 1)
     data, digit = images(), instance.facts["digit"]
@@ -147,7 +143,7 @@ def test_patches_show_the_image_or_a_blank() -> None:
 
 @needs_mnist
 def test_channels_are_maps_of_the_image_or_the_mean_map() -> None:
-    instance = build("mnist-channels[readout=margin]", 0)
+    instance = built("mnist-channels[readout=margin]", 0)
     view = ScoringView(instance.problem, 0)
     model, _ = trained_network("convolutional", 0)
     data, digit = images(), instance.facts["digit"]
@@ -174,20 +170,19 @@ def test_channels_are_maps_of_the_image_or_the_mean_map() -> None:
 
 
 def test_the_same_digit_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="are the same digit"):
+    with pytest.raises(ValueError, match="are the same class"):
         Spec.parse("mnist-hidden[target=3,against=3]", tasks)
 
 
 def test_without_the_data_the_reason_names_the_remedy(tmp_path: Path, monkeypatch) -> None:
     from actspec_bench.errors import Missing
-    from actspec_bench.tasks.networks import mnist_training as _mnist_networks
 
     monkeypatch.setenv("ACTSPEC_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path / "cache"))
-    _mnist_networks.images.cache_clear()
+    mnist_training.images.cache_clear()
     try:
         with pytest.raises(Missing, match="data fetch mnist") as caught:
-            _mnist.hidden(0, readout="decision", target=None, against=None)
+            mnist.layer(0)
     finally:
-        _mnist_networks.images.cache_clear()
+        mnist_training.images.cache_clear()
     assert caught.value.lacks == "mnist"

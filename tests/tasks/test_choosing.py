@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns
-from actspec_bench.tasks.enumeration.choosing import enumerated_margins, enumeration, searched
+from actspec_bench.tasks.enumeration.choosing import (
+    drawn_margins,
+    enumerated_margins,
+    in_turn,
+    searched,
+)
+from actspec_bench.tasks.enumeration.truth import enumeration
 
 
 def changing(count: int, n: int, rows: list[int] | None = None) -> Callable[[Tensor], Tensor]:
@@ -80,7 +86,7 @@ def test_the_first_input_that_serves_is_taken_and_kept(tmp_path: Path, monkeypat
         assert tried == [5, 3, 8]
     assert searched("toy", lambda: [1, 8], margin_of, units, about=2)[0] == 1
     with pytest.raises(RuntimeError, match="no input's decision changes in a tenth"):
-        searched("toy", lambda: [5, 3], margin_of, 8, about=3)
+        searched("toy", lambda: [5, 3], margin_of, units, about=3)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +110,22 @@ def test_subsets_tied_with_the_last_one_asked_for_are_true_and_counted(
     assert found.facts["decision_changes"] == 0.5
     assert found.facts["energy_by_order_decision"] == pytest.approx([0.75, 0, 0.25, 0])
     assert found.facts["energy_by_order_margin"] == pytest.approx([1, 0, 0, 0])
+
+
+def test_margins_of_drawn_patterns_are_kept_if_enough_of_them_change_the_decision() -> None:
+    weights = torch.linspace(-1, 1, 40)
+    found = drawn_margins(lambda x: x @ weights, 40)
+    assert found is not None
+    assert len(found) == 256
+    assert found.std().item() == pytest.approx(weights.norm().item(), rel=0.2)
+    assert drawn_margins(lambda x: 8 + x @ weights, 40) is None
+    assert drawn_margins(lambda x: -8 + x @ weights, 40) is None
+
+
+def test_turns_start_apart_and_go_through_everything() -> None:
+    inputs = list(range(100, 160))
+    lists = [in_turn(inputs, turn) for turn in range(20)]
+    assert all(sorted(one) == inputs for one in lists)
+    assert len({one[0] for one in lists}) == 20
+    start = [lists[0].index(one[0]) for one in lists[:5]]
+    assert start == [int(60 * (turn * 0.6180339887 % 1)) for turn in range(5)]

@@ -7,22 +7,17 @@ from itertools import combinations
 
 import pytest
 import torch
+from scoring import built
 from torch import nn
 
 from actspec_bench.data import present
 from actspec_bench.fourier.spectrum import characters, membership
 from actspec_bench.problems.views import ScoringView
-from actspec_bench.registry.entries import tasks
-from actspec_bench.registry.specs import Spec
 from actspec_bench.running.plan import choose_suite, plan_cells
-from actspec_bench.tasks.networks import digits as _digits
-from actspec_bench.tasks.planting import recoding as _recoding
-from actspec_bench.tasks.planting.recoding import RecodedReader, Recoding, encode, recoded
-
-
-def build(text: str, seed: int = 0):
-    spec = Spec.parse(text, tasks)
-    return tasks[spec.name].function(seed, **spec.parameters)
+from actspec_bench.tasks.networks import digits
+from actspec_bench.tasks.planting import recoding as module
+from actspec_bench.tasks.planting.recoded import recoded_instance
+from actspec_bench.tasks.planting.recoding import RecodedReader, Recoding, encode
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -56,7 +51,7 @@ def test_no_proper_part_of_a_code_tells_the_state(k: int) -> None:
 
 
 def test_magnitudes_do_not_tell_which_units_belong_together() -> None:
-    instance = build("digits-recoded[k=3]", seed=4)
+    instance = built("digits-recoded[k=3]", seed=4)
     x = instance.problem.sample(40_000)
     size = x.abs()
     assert size[0].unique().numel() == instance.problem.n
@@ -71,7 +66,7 @@ def test_magnitudes_do_not_tell_which_units_belong_together() -> None:
 @pytest.mark.parametrize("mixed", [False, True])
 def test_the_truth_is_what_a_large_sample_shows(k: int, readout: str, mixed: bool) -> None:
     """Also under unit-wise mixtures of draws, which are draws of D again."""
-    instance = build(f"digits-recoded[k={k},codes=4,idle=2,readout={readout}]", seed=3)
+    instance = built(f"digits-recoded[k={k},codes=4,idle=2,readout={readout}]", seed=3)
     view, truth = ScoringView(instance.problem, 0), instance.truth
     x = view.sample(60_000)
     if mixed:
@@ -91,7 +86,7 @@ def test_the_truth_is_what_a_large_sample_shows(k: int, readout: str, mixed: boo
 
 
 def test_subsets_that_hold_a_code_in_part_have_no_coefficient() -> None:
-    instance = build("digits-recoded[k=2,codes=3,idle=2]", seed=1)
+    instance = built("digits-recoded[k=2,codes=3,idle=2]", seed=1)
     view = ScoringView(instance.problem, 0)
     x = view.sample(80_000)
     real = instance.truth.spectrum.keys() | instance.truth.minor
@@ -107,7 +102,7 @@ def test_subsets_that_hold_a_code_in_part_have_no_coefficient() -> None:
 
 
 def test_the_true_subsets_are_unions_of_whole_codes_and_idle_ones_change_nothing() -> None:
-    instance = build("digits-recoded[k=3,codes=4,idle=4]", seed=2)
+    instance = built("digits-recoded[k=3,codes=4,idle=4]", seed=2)
     everything = (*instance.truth.spectrum, *instance.truth.minor)
     assert {len(s) for s in everything} <= {3, 6, 9, 12}
     single = [set(s) for s in everything if len(s) == 3]
@@ -123,7 +118,7 @@ def test_the_true_subsets_are_unions_of_whole_codes_and_idle_ones_change_nothing
 
 def recoding(k: int) -> tuple[Recoding, torch.Tensor]:
     """Every unit of the digits network's layer, re-coded."""
-    layer, _ = _digits.bottleneck(0)
+    layer = digits.layer(0)
     units = layer.before.shape[1]
     members = torch.randperm(units * k, generator=rng()).reshape(units, k)
     reader = RecodedReader(layer.read, members, torch.arange(units))
@@ -151,11 +146,11 @@ def test_one_wrong_sign_is_noticed(monkeypatch) -> None:
         units[5, 11, 0] *= -1
         return units
 
-    monkeypatch.setattr(_recoding, "encode", faulty)
+    monkeypatch.setattr(module, "encode", faulty)
     assert found.largest_difference(3, rng()) > 1e-3
-    monkeypatch.setattr(_recoding, "encode", lambda on, k, g: -encode(on, k, g))
+    monkeypatch.setattr(module, "encode", lambda on, k, g: -encode(on, k, g))
     with pytest.raises(RuntimeError, match="re-coding changes a logit by"):
-        build("digits-recoded[k=3]")
+        built("digits-recoded[k=3]")
 
 
 def test_swapped_members_are_noticed() -> None:
@@ -168,8 +163,10 @@ def test_swapped_members_are_noticed() -> None:
 
 
 def test_the_margins_by_state_are_those_of_the_problem() -> None:
-    layer, _ = _digits.bottleneck(2)
-    instance = recoded(layer, 2, k=2, codes=3, idle=1, target=2, readout="margin", subsets=7)
+    layer = digits.layer(2)
+    instance = recoded_instance(
+        layer, 2, classes=10, k=2, codes=3, idle=1, target=2, readout="margin", subsets=7
+    )
     view = ScoringView(instance.problem, 0)
     values = view.value(view.sample(400))
     assert len(values.unique()) == 8
@@ -190,7 +187,7 @@ def test_variants_of_k_are_the_same_but_for_the_code() -> None:
     one, five = plan_cells(choose_suite(None, texts, ("random",), (), 1))
     assert one.instance_seed == five.instance_seed
     assert one.method_seed != five.method_seed
-    local, spread = (build(text, one.instance_seed) for text in texts)
+    local, spread = (built(text, one.instance_seed) for text in texts)
     assert sorted(local.truth.spectrum.values()) == sorted(spread.truth.spectrum.values())
     same = ("target", "test_accuracy", "energy_by_number_of_codes", "decision_changes")
     assert all(local.facts[name] == spread.facts[name] for name in same)
@@ -199,14 +196,14 @@ def test_variants_of_k_are_the_same_but_for_the_code() -> None:
 
 
 def test_a_layer_that_cannot_be_recoded_says_why() -> None:
-    layer, _ = _digits.bottleneck(0)
+    layer = digits.layer(0)
     dead = replace(layer, before=layer.before - 100)
     with pytest.raises(RuntimeError, match="0 units of the layer are on and off often enough"):
-        recoded(dead, 0, k=2, codes=3, idle=2, target=0, readout="margin", subsets=4)
+        recoded_instance(dead, 0, classes=10, k=2, codes=3, idle=2, readout="margin")
 
 
 def test_decoding_is_differentiable_between_the_signs() -> None:
-    view = ScoringView(build("digits-recoded[k=3]").problem, 0)
+    view = ScoringView(built("digits-recoded[k=3]").problem, 0)
     x = (view.sample(256) * 0.1).requires_grad_()
     (slope,) = torch.autograd.grad(view.margin(x).sum(), x)
     assert torch.isfinite(slope).all()
@@ -218,7 +215,7 @@ def test_networks_on_real_data_are_recoded_too(family: str, data: str) -> None:
     if not present(data):
         pytest.skip(f"{data} is not here; set ACTSPEC_BENCH_DATA to its folder")
     for k in (1, 5):
-        instance = build(f"{family}-recoded[k={k}]", seed=1)
+        instance = built(f"{family}-recoded[k={k}]", seed=1)
         assert instance.problem.n == 10 * k
         assert instance.facts["largest_output_difference"] <= 1e-5
         assert 0.1 <= instance.facts["decision_changes"] <= 0.9
