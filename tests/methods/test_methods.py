@@ -121,3 +121,13 @@ def test_random_control_draws_each_unit_equally_often() -> None:
             counts[list(subset)] += 1
     expected = 600 * 1.5 / 6
     assert np.all(np.abs(counts - expected) < 4 * expected**0.5)
+
+
+def test_only_the_two_oracles_see_the_truth_and_controls_are_marked() -> None:
+    assert {e.name for e in methods if e.card.sees_truth} == {"oracle", "anti-oracle"}
+    assert {e.name for e in methods if e.card.control} == {
+        "oracle",
+        "anti-oracle",
+        "random",
+        "constant",
+    }
