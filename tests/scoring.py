@@ -17,6 +17,7 @@ from actspec_bench.registry.specs import Spec
 NO_COSTS = Costs(0, 0, 0.0, 0.0, None)
 # A small function that methods find whole.
 TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
+LONG_TERMS = TERMS | {tuple(range(8)): 0.6}
 
 
 def outcome(
@@ -57,3 +58,11 @@ def planted(text: str, seed: int, budget: int):
 
 def random_patterns(rows: int, n: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).choice([-1.0, 1.0], (rows, n))).float()
+
+
+def rows_of(subsets, n: int) -> np.ndarray:
+    """Subsets as rows of zeros and ones."""
+    out = np.zeros((len(subsets), n), np.uint8)
+    for row, subset in zip(out, subsets, strict=True):
+        row[list(subset)] = 1
+    return out
