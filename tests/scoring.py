@@ -1,4 +1,4 @@
-"""What tests need to score an attribution without running a method."""
+"""What tests need to make problems and attributions and to score them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 
 from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.attribution import Attribution
+from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.truth import Truth
 from actspec_bench.problems.views import restarted
@@ -14,6 +15,9 @@ from actspec_bench.registry.entries import metrics, tasks
 from actspec_bench.registry.specs import Spec
 
 NO_COSTS = Costs(0, 0, 0.0, 0.0, None)
+# A small function that methods find whole.
+TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
+LONG_TERMS = TERMS | {tuple(range(8)): 0.6}
 
 
 def outcome(
@@ -40,11 +44,25 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def planted(text: str, seed: int, budget: int):
+def built(text: str, seed: int = 0) -> Instance:
+    """Instance of a task, from a text such as ``"planted-parity[n=12]"``."""
     spec = Spec.parse(text, tasks)
-    instance = tasks[spec.name].function(seed, **spec.parameters)
+    made: Instance = tasks[spec.name].function(seed, **spec.parameters)
+    return made
+
+
+def planted(text: str, seed: int, budget: int):
+    instance = built(text, seed)
     return restarted(instance.problem, budget=budget, seed=seed), instance.truth
 
 
 def random_patterns(rows: int, n: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).choice([-1.0, 1.0], (rows, n))).float()
+
+
+def rows_of(subsets, n: int) -> np.ndarray:
+    """Subsets as rows of zeros and ones."""
+    out = np.zeros((len(subsets), n), np.uint8)
+    for row, subset in zip(out, subsets, strict=True):
+        row[list(subset)] = 1
+    return out

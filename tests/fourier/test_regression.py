@@ -1,13 +1,13 @@
+"""Least squares on characters, its robust errors, and the test of many."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from scoring import parity_sum, random_patterns
+from scoring import random_patterns
 
 from actspec_bench.fourier import regression
-from actspec_bench.methods.actspec import queries as _queries
-from actspec_bench.problems.views import restarted
 
 
 def test_least_squares_equals_numpy_and_its_intervals_cover() -> None:
@@ -154,21 +154,6 @@ def test_a_fit_does_not_depend_on_the_level_of_the_values() -> None:
         assert raised.errors.numpy() == pytest.approx(plain.errors.numpy(), rel=1e-6)
     floor = regression.NUMERICAL_FLOOR * float(values.std()) / 60**0.5
     assert plain.errors.numpy() == pytest.approx([floor] * 2)
-
-
-def test_the_joint_refit_counts_rows_that_share_draws_once() -> None:
-    """Eight equal rows a group say no more than one, whether asked at once or later."""
-    x = random_patterns(40, 5, seed=9)
-    problem = restarted(parity_sum({(0,): 1.0, (1, 2): 0.7, (3, 4): 0.4}, 5), budget=999, seed=0)
-    once, grouped = _queries.Queries(problem), _queries.Queries(problem)
-    once.ask(x.repeat_interleave(2, dim=0), 40)
-    first = grouped.next_group
-    grouped.ask(x.repeat_interleave(5, dim=0), 40)
-    grouped.ask(x.repeat_interleave(3, dim=0), 40, first=first)
-    expected, found = once.fit([(0,), (1, 2)]), grouped.fit([(0,), (1, 2)])
-    assert found.errors.numpy() == pytest.approx(expected.errors.numpy(), rel=1e-6)
-    assert found.freedom.numpy() == pytest.approx(expected.freedom.numpy(), rel=1e-6)
-    assert (found.freedom == 37).all()
 
 
 def test_benjamini_hochberg_step_up_by_hand() -> None:

@@ -1,141 +1,16 @@
-from __future__ import annotations
+"""The whole search by aliasing, on functions whose spectrum is known."""
 
-from itertools import combinations
+from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scoring import parity_sum, rng
+from scoring import LONG_TERMS, parity_sum, planted, rng
 
 from actspec_bench import NotApplicable, Problem, attribute
-from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
-from actspec_bench.methods.actspec.queries import Queries
-from actspec_bench.methods.aliasing.bins import Group, fitted
-from actspec_bench.methods.aliasing.code import BCH, PRIMITIVE, field
-from actspec_bench.methods.aliasing.linear import Span, solver
 from actspec_bench.problems.kinds import masked, uniform_patterns
 from actspec_bench.problems.source import Source
 from actspec_bench.problems.views import restarted
-from actspec_bench.registry.entries import tasks
-from actspec_bench.registry.specs import Spec
-
-TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4, 5, 6, 7): 0.6}
-
-
-def planted(text: str, seed: int, budget: int):
-    spec = Spec.parse(text, tasks)
-    instance = tasks[spec.name].function(seed, **spec.parameters)
-    return restarted(instance.problem, budget=budget, seed=seed), instance.truth
-
-
-def rows_of(subsets, n: int) -> np.ndarray:
-    out = np.zeros((len(subsets), n), np.uint8)
-    for row, subset in zip(out, subsets, strict=True):
-        row[list(subset)] = 1
-    return out
-
-
-@pytest.mark.parametrize("degree", range(1, len(PRIMITIVE) + 1))
-def test_the_field_has_every_element_once(degree: int) -> None:
-    power, logarithm = field(degree)
-    assert sorted(power[: 2**degree - 1]) == list(range(1, 2**degree))
-    assert (power[logarithm[1:]] == np.arange(1, 2**degree)).all()
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 13, 16, 17])
-@pytest.mark.parametrize("stages", [1, 2, 3])
-def test_bch_decodes_every_subset_up_to_its_distance(n: int, stages: int) -> None:
-    code = BCH(n, rng(n))
-    checks = np.vstack([code.checks(s) for s in range(1, stages + 1)])
-    assert len(checks) == code.checks_of(stages)
-    subsets = rows_of([s for w in range(stages + 1) for s in combinations(range(n), w)], n)
-    found, decoded = code.decode(subsets @ checks.T % 2, stages)
-    assert found.all()
-    assert (decoded == subsets).all()
-
-
-@pytest.mark.parametrize("n", [12, 16, 64])
-def test_what_bch_decodes_has_the_given_checks_and_no_more_units(n: int) -> None:
-    code = BCH(n, rng(0))
-    checks = np.vstack([code.checks(s) for s in (1, 2, 3)])
-    bits = rng(1).integers(0, 2, (2000, len(checks)), dtype=np.uint8)
-    found, decoded = code.decode(bits, 3)
-    assert 0 < found.sum() < len(bits)
-    assert (decoded @ checks.T % 2 == bits)[found].all()
-    assert decoded.sum(1).max() <= 3
-    if n == 12:
-        subsets = rows_of([s for w in range(4) for s in combinations(range(n), w)], n)
-        words = {tuple(row) for row in subsets @ checks.T % 2}
-        assert [tuple(row) in words for row in bits.tolist()] == found.tolist()
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 40), st.integers(0, 10), st.integers(0, 2**32))
-def test_linear_equations_over_two_elements(n: int, extra: int, seed: int) -> None:
-    generator = rng(seed)
-    equations = generator.integers(0, 2, (n + extra, n), dtype=np.uint8)
-    span = Span()
-    rank = sum(span.add(row) for row in equations)
-    inverse = solver(equations)
-    assert (inverse is None) == (rank < n)
-    if inverse is not None:
-        x = generator.integers(0, 2, n, dtype=np.uint8)
-        assert (inverse @ (equations @ x % 2) % 2 == x).all()
-
-
-def group_of(terms: dict[tuple[int, ...], float], n: int, bits: int, seed: int) -> Group:
-    generator = rng(seed)
-    group = Group(np.eye(n, dtype=np.uint8)[generator.permutation(n)[:bits]])
-    queries = Queries(parity_sum(terms, n))
-    group.shift(queries, generator.integers(0, 2, (5, n), dtype=np.uint8))
-    return group
-
-
-@pytest.mark.parametrize("bits", [0, 1, 3, 6])
-def test_a_bin_is_the_signed_sum_of_its_coefficients(bits: int) -> None:
-    group = group_of(TERMS, 8, bits, bits)
-    expected = np.zeros_like(group.bins)
-    for subset, coefficient in TERMS.items():
-        at = sum(
-            int(direction[list(subset)].sum() % 2) << i
-            for i, direction in enumerate(group.directions)
-        )
-        for shift, offset in enumerate(group.offsets):
-            expected[shift, at] += coefficient * (-1.0) ** int(offset[list(subset)].sum())
-    assert group.bins == pytest.approx(expected, abs=1e-6)
-    members = rows_of(list(TERMS), 8)
-    assert group.residual(members, np.array(list(TERMS.values()))) == pytest.approx(0, abs=1e-6)
-
-
-def test_splitting_a_group_is_having_asked_the_larger_one() -> None:
-    queries = Queries(parity_sum(TERMS, 8))
-    generator = rng(4)
-    directions = np.eye(8, dtype=np.uint8)[:3]
-    offsets = generator.integers(0, 2, (4, 8), dtype=np.uint8)
-    small, large = Group(directions[:2]), Group(directions)
-    small.shift(queries, offsets)
-    small.split(queries, directions[2])
-    large.shift(queries, offsets)
-    assert small.values == pytest.approx(large.values)
-    assert small.bins == pytest.approx(large.bins)
-
-
-def test_the_fit_in_bins_is_least_squares_on_the_rows() -> None:
-    problem, truth = planted("planted-parity[n=12,terms=3,noise=0.5]", 0, 1000)
-    queries, generator, groups = Queries(problem), rng(0), []
-    for bits in (0, 2, 4):
-        group = Group(np.eye(12, dtype=np.uint8)[generator.permutation(12)[:bits]])
-        group.shift(queries, generator.integers(0, 2, (9, 12), dtype=np.uint8))
-        groups.append(group)
-    members = rows_of([*truth.spectrum, (0, 1, 2, 3)], 12)
-    off = (torch.cat(queries.patterns).numpy() < 0).astype(int)
-    design = 1.0 - 2.0 * (off @ members.T % 2)
-    expected = np.linalg.lstsq(design, torch.cat(queries.values).double().numpy(), rcond=None)[0]
-    coefficients, errors = fitted(groups, members)
-    assert coefficients == pytest.approx(expected, abs=1e-6)
-    assert errors == pytest.approx(np.sqrt(np.linalg.inv(design.T @ design).diagonal()), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -238,18 +113,18 @@ def test_a_constant_function_has_no_subsets(value: float) -> None:
 
 
 def test_it_stops_once_all_is_explained_and_reports_no_smaller_than_tau() -> None:
-    problem = parity_sum(TERMS, 64)
+    problem = parity_sum(LONG_TERMS, 64)
     found = attribute("actspec-alias", problem)
-    assert found.as_dict() == pytest.approx(TERMS, abs=1e-4)
+    assert found.as_dict() == pytest.approx(LONG_TERMS, abs=1e-4)
     assert problem.spent["forward"] < 1500  # 1,000 of which are the last look for what is left
     assert found.info["unexplained_energy"] < 1e-6
-    found = attribute("actspec-alias", parity_sum(TERMS, 64), tau=0.7)
+    found = attribute("actspec-alias", parity_sum(LONG_TERMS, 64), tau=0.7)
     assert set(found.subsets) == {(0, 3), (1,)}
 
 
 @pytest.mark.parametrize("budget", [1, 10, 50])
 def test_too_small_a_budget_is_told_before_any_row_is_spent(budget: int) -> None:
-    problem = restarted(parity_sum(TERMS, 64), budget=budget, seed=0)
+    problem = restarted(parity_sum(LONG_TERMS, 64), budget=budget, seed=0)
     with pytest.raises(NotApplicable, match=f"at least 60 rows and {budget} of the budget"):
         attribute("actspec-alias", problem)
     assert problem.remaining == budget
@@ -303,19 +178,3 @@ def test_energy_in_few_patterns_is_met_or_the_search_says_that_it_stopped(k: int
         assert found.subsets or "stopped" in found.info
         if "stopped" not in found.info:
             assert len(found.subsets) == 2**k - 1
-
-
-@pytest.mark.parametrize("name", ["actspec", "actspec-alias"])
-def test_intervals_of_all_that_is_reported_cover_where_the_spectrum_is_dense(name: str) -> None:
-    """Majority of 15 units: small coefficients too, reported because they looked large."""
-    spectrum = walsh_hadamard(all_patterns(15).sum(1).sign())
-    covered = []
-    for seed in range(15):
-        majority = Problem.from_function(lambda x: x.sum(1).sign(), 15, budget=6000, seed=seed)
-        found = attribute(name, majority)
-        covered += [
-            low <= spectrum[sum(2**i for i in subset)].item() <= high
-            for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True)
-        ]
-    assert len(covered) > 200
-    assert 0.91 <= np.mean(covered) <= 0.99

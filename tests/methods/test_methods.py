@@ -1,3 +1,5 @@
+"""What holds for every method, and what single ones give where it is known."""
+
 from __future__ import annotations
 
 import contextlib
@@ -6,14 +8,14 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from scoring import parity_sum, planted
+from scoring import TERMS, parity_sum, planted
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import UsageError
+from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import methods
 
-TERMS = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5}
 UNIT_METHODS = ["integrated-gradients", "feature-ablation", "shapley-sampling"]
 
 
@@ -121,3 +123,29 @@ def test_random_control_draws_each_unit_equally_often() -> None:
             counts[list(subset)] += 1
     expected = 600 * 1.5 / 6
     assert np.all(np.abs(counts - expected) < 4 * expected**0.5)
+
+
+def test_only_the_two_oracles_see_the_truth_and_controls_are_marked() -> None:
+    assert {e.name for e in methods if e.card.sees_truth} == {"oracle", "anti-oracle"}
+    assert {e.name for e in methods if e.card.control} == {
+        "oracle",
+        "anti-oracle",
+        "random",
+        "constant",
+    }
+
+
+@pytest.mark.parametrize("name", ["actspec", "actspec-alias"])
+def test_intervals_of_all_that_is_reported_cover_where_the_spectrum_is_dense(name: str) -> None:
+    """Majority of 15 units: small coefficients too, reported because they looked large."""
+    spectrum = walsh_hadamard(all_patterns(15).sum(1).sign())
+    covered = []
+    for seed in range(15):
+        majority = Problem.from_function(lambda x: x.sum(1).sign(), 15, budget=6000, seed=seed)
+        found = attribute(name, majority)
+        covered += [
+            low <= spectrum[sum(2**i for i in subset)].item() <= high
+            for subset, (low, high) in zip(found.subsets, found.info["intervals_95"], strict=True)
+        ]
+    assert len(covered) > 200
+    assert 0.91 <= np.mean(covered) <= 0.99

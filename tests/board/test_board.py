@@ -320,7 +320,7 @@ def test_the_board_is_a_pure_function_of_the_records() -> None:
     assert render(make_board(made)) == render(make_board(backwards))
 
 
-PUBLISHED = sorted((Path(__file__).parent.parent / "leaderboards").glob("*/records.jsonl"))
+PUBLISHED = sorted((Path(__file__).parents[2] / "leaderboards").glob("*/records.jsonl"))
 
 
 @pytest.mark.parametrize("folder", [p.parent for p in PUBLISHED], ids=lambda f: f.name)

@@ -8,21 +8,9 @@ import numpy as np
 import pytest
 import torch
 from scoring import rng
+from six_units import FOUND, PATTERNS, TERMS, explained, function
 
 from actspec_bench.fourier.energy import Energies, energies
-from actspec_bench.fourier.fewest import fewest_units
-from actspec_bench.fourier.joint import cells_of, joint_effects
-from actspec_bench.fourier.spectrum import all_patterns, characters, membership
-
-PATTERNS = all_patterns(6)
-TERMS = {(0, 1): 1.0, (2,): 0.6, (0, 1, 3): 0.5, (4, 5): 0.3, (3,): 0.2}
-FOUND = [(0, 1), (2,), (0, 1, 3), (4,), (1, 2)]
-
-
-def function(terms: dict[tuple[int, ...], float]) -> torch.Tensor:
-    """Values at all patterns of six units."""
-    weights = torch.tensor(list(terms.values()), dtype=torch.float64)
-    return characters(PATTERNS, membership(list(terms), 6)).double() @ weights
 
 
 def measured(
@@ -36,15 +24,6 @@ def measured(
     signs = torch.from_numpy(rng(seed + 1).choice([-1.0, 1.0], (5, draws)))
     uniform = chances is None
     return energies(PATTERNS[rows], values[rows], found, uniform=uniform, signs=signs)
-
-
-def explained(values: torch.Tensor, found: list[tuple[int, ...]], chances: np.ndarray) -> float:
-    """Share of the variance that the best function of the characters explains, exactly."""
-    design = characters(PATTERNS, membership([(), *found], 6)).double().numpy()
-    f, root = values.numpy(), np.sqrt(chances)
-    weights = np.linalg.lstsq(design * root[:, None], f * root, rcond=None)[0]
-    rest = np.sum(chances * (f - design @ weights) ** 2)
-    return 1 - rest / (np.sum(chances * f**2) - np.sum(chances * f) ** 2)
 
 
 def test_energies_of_a_sum_of_parities_are_its_squared_coefficients() -> None:
@@ -111,62 +90,3 @@ def test_intervals_cover_the_exact_shares(dependent: bool, decision: bool) -> No
         shown = [*told.by_order.values(), told.found, told.unexplained]
         hits.append([one.low <= truth <= one.high for one, truth in zip(shown, exact, strict=True)])
     assert np.mean(hits, 0) == pytest.approx(np.full(5, 0.95), abs=3 * (0.05 * 0.95 / 200) ** 0.5)
-
-
-@pytest.mark.parametrize("dependent", [False, True])
-def test_intervals_of_joint_effects_cover(dependent: bool) -> None:
-    """Joint effect, parts and rest; one of about its own error is covered a little less."""
-    values = function(TERMS).sign()
-    chances = rng(1).dirichlet(np.full(64, 2.0)) if dependent else np.full(64, 1 / 64)
-    exact, hits = [], []
-    for subset in FOUND:
-        inside = [s for k in range(1, 1 + len(subset)) for s in combinations(subset, k)]
-        whole, parts = (explained(values, part, chances) for part in (inside, inside[:-1]))
-        exact.append([whole, parts, whole - parts])
-    for seed in range(1000, 1400):
-        draw = rng(seed)
-        rows, pool = (torch.from_numpy(draw.choice(64, k, p=chances)) for k in (2000, 65_536))
-        centred = values[rows] - values[rows].mean()
-        row = []
-        for subset, truth in zip(FOUND, exact, strict=True):
-            cell, held = (cells_of(PATTERNS[r][:, list(subset)]) for r in (rows, pool))
-            held = torch.bincount(held, minlength=2 ** len(subset))
-            shares, errors = joint_effects(cell, centred, held)
-            row.append((np.abs(shares.numpy() - truth) <= 1.96 * errors.numpy()).tolist())
-        hits.append(row)
-    covered = np.mean(hits, 0)
-    assert covered.min() > 0.83
-    assert covered[np.array(exact) > 0.05] == pytest.approx(0.95, abs=0.04)
-
-
-def brute_force(subsets: list, energy: np.ndarray, share: float) -> tuple[int, float]:
-    """Fewest units by trying all sets, and the most energy that so many hold."""
-    pairs = [(set(s), e) for s, e in zip(subsets, energy, strict=True) if e > 0]
-    need = share * sum(e for _, e in pairs) - 1e-9
-    for k in range(9):
-        held = max(
-            sum(e for s, e in pairs if s <= set(units)) for units in combinations(range(8), k)
-        )
-        if held >= need:
-            return k, held
-    raise AssertionError("all eight units hold everything")
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_fewest_units_are_those_of_brute_force(seed: int) -> None:
-    draw = rng(seed)
-    drawn = {tuple(sorted(draw.choice(8, draw.integers(1, 5), False).tolist())) for _ in range(14)}
-    subsets = sorted(drawn)
-    energy = draw.exponential(size=len(subsets)) ** 2 - 0.1
-    share = (0.5, 0.9, 1.0)[seed % 3]
-    units, exact = fewest_units(subsets, energy, share)
-    fewest, most = brute_force(subsets, energy, share)
-    held = sum(max(e, 0) for s, e in zip(subsets, energy, strict=True) if set(s) <= set(units))
-    assert exact
-    assert len(units) == fewest
-    assert held == pytest.approx(most)
-
-
-def test_half_of_a_parity_counts_for_nothing_and_no_energy_needs_no_units() -> None:
-    assert fewest_units([(0, 1, 2, 3)], np.array([1.0]), 0.9) == ((0, 1, 2, 3), True)
-    assert fewest_units([(0, 1)], np.array([-0.1]), 0.9) == ((), True)

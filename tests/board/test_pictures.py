@@ -17,7 +17,7 @@ from actspec_bench.board.sweeps import Sweep, find_sweeps, scores_by_parameter
 from actspec_bench.records.results import Results
 from actspec_bench.registry.entries import tasks
 
-PUBLISHED = Path(__file__).parent.parent / "leaderboards"
+PUBLISHED = Path(__file__).parents[2] / "leaderboards"
 
 
 @pytest.mark.parametrize("asked", [(1000, 1000), (1000, 1001), (1000, 2000)])

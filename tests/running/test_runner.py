@@ -17,7 +17,7 @@ import pytest
 from actspec_bench.records.record import Record
 from actspec_bench.records.results import read_results
 
-PLUGIN = Path(__file__).parent / "plugins" / "misbehaving.py"
+PLUGIN = Path(__file__).parents[1] / "plugins" / "misbehaving.py"
 
 
 def command(*words: object) -> list[str]:

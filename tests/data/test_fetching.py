@@ -240,7 +240,7 @@ main()
 def start(mirror: Mirror, folder: Path, *words: str) -> subprocess.Popen[str]:
     """Run the command line with a catalogue that names the mirror."""
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), mirror.url, "data", *words,
+        [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), mirror.url, "data", *words,
          "--data-dir", str(folder)],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
