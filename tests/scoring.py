@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.attribution import Attribution
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.truth import Truth
-from actspec_bench.problems.views import restarted
+from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import metrics, tasks
 from actspec_bench.registry.specs import Spec
 
@@ -66,3 +67,14 @@ def rows_of(subsets, n: int) -> np.ndarray:
     for row, subset in zip(out, subsets, strict=True):
         row[list(subset)] = 1
     return out
+
+
+def full_spectrum(instance) -> dict[tuple[int, ...], float]:
+    """All coefficients above rounding, by enumeration of the noise-free function."""
+    view = ScoringView(instance.problem, 0)
+    coefficients = walsh_hadamard(view.value(all_patterns(view.n)))
+    return {
+        tuple(i for i in range(view.n) if position >> i & 1): value
+        for position, value in enumerate(coefficients.tolist())
+        if position and abs(value) > 1e-6
+    }
