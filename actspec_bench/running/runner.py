@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -17,18 +17,11 @@ import psutil
 
 from actspec_bench.records.record import Cell
 from actspec_bench.running.family import end_family, end_orphans, resident
+from actspec_bench.running.threads import one_thread_each
 from actspec_bench.running.worker import Job, main, preload
 
 __all__ = ["Limits", "run_cells"]
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 POLL_SECONDS = 0.02
 WEIGH_SECONDS = 0.1
 BUILD_SECONDS = 600.0
@@ -174,7 +167,7 @@ def run_cells(
     """
     left = list(reversed(cells))
     running: list[_Child] = []
-    with _one_thread_each():
+    with one_thread_each():
         context = _start_context(cells)
         try:
             while left or running:
@@ -199,21 +192,6 @@ def _start_context(cells: Sequence[Cell]) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preload(cells))
     return context
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Pin the thread counts that children inherit."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _parent(pid: int | None) -> int | None:

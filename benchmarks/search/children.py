@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from actspec_bench.running.threads import one_thread_each
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
 from benchmarks.search.runs import Run, Status, run_once
-from benchmarks.search.threads import one_thread
 
 __all__ = ["FIRST_SEED", "Child", "race"]
 
@@ -83,7 +83,7 @@ class Child:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        with one_thread():
+        with one_thread_each():
             self._process = context.Process(
                 target=_serve, args=(theirs, self.contestant.name), daemon=True
             )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.fourier.spectrum import walsh_hadamard_
-from benchmarks.search.threads import one_thread
+from actspec_bench.running.threads import one_thread_each
 
 __all__ = ["OURS", "PASSES", "Timing", "transforms"]
 
@@ -163,7 +163,7 @@ def transforms(sizes: list[int]) -> Iterator[Timing]:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, threads, sizes), daemon=True)
         if threads == 1:
-            with one_thread():
+            with one_thread_each():
                 process.start()
         else:
             process.start()

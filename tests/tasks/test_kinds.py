@@ -27,6 +27,7 @@ ROWS = 600
 @pytest.fixture(autouse=True)
 def _own_tasks() -> Iterator[None]:
     """Forget afterwards what a test has registered."""
+    tasks.discover()
     before = dict(tasks._entries)
     yield
     tasks._entries.clear()
