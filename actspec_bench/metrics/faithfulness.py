@@ -173,7 +173,7 @@ def joint_share(outcome: Outcome) -> float:
     :math:`V_S = \sum_{\emptyset \ne T \subseteq S} \hat f(T)^2`. The score is the ratio of the
     sums over the ten top subsets of 2 to 10 units. Both are estimated from the function at 8192
     draws of D, without bias whatever the variance in each cell of patterns (see
-    `metrics._joint`), and the cells' probabilities from 65,536 draws; a pattern that none of
+    `fourier.joint`), and the cells' probabilities from 65,536 draws; a pattern that none of
     them has counts as one more draw would, so patterns that are impossible take the rest
     towards zero.
 

@@ -35,7 +35,7 @@ class FewestUnits:
     Attributes
     ----------
     units
-        Such a set of units (see `spectra.fewest.fewest_units`).
+        Such a set of units (see `fourier.fewest.fewest_units`).
     low, high
         95% interval of their number: the least and the most of 39 resamples, of which one in
         forty lies below and one in forty above what another draw gives.
