@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from actspec_bench.errors import UsageError
 from actspec_bench.registry.entries import tasks
@@ -27,3 +28,19 @@ def test_parameters_that_do_not_fit_together_are_told_before_anything_runs(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         Spec.parse(text, tasks)
+
+
+@pytest.mark.parametrize(
+    ("text", "uniform"),
+    [
+        ({"n": 8}, True),
+        ({"n": 8, "duplicates": 1, "terms": 1}, False),
+        ({"n": 9, "correlation": 0.5, "terms": 1}, False),
+    ],
+)
+def test_tasks_say_whether_their_units_are_fair_and_independent(text: dict, uniform: bool) -> None:
+    problem = tasks["planted-parity"].function(0, **{"terms": 2} | text).problem
+    assert problem.uniform == uniform
+    correlations = torch.corrcoef(problem.sample(20_000).T).nan_to_num(1.0)
+    largest = (correlations - torch.eye(problem.n)).abs().max()
+    assert (largest < 0.05) == uniform
