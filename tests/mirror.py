@@ -31,6 +31,7 @@ UNPACKED = dict(zip(NAMES, (idx(IMAGES), idx(LABELS)), strict=True))
 PACKED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in UNPACKED.items()}
 IMAGES_GZ, LABELS_GZ = PACKED
 FASHION = bytes(reversed(PACKED[IMAGES_GZ]))
+DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
 def sha256(content: bytes) -> str:
@@ -71,6 +72,13 @@ def lay(folder: Path, files: dict[str, bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the folder holds the files, byte for byte, and nothing of a download."""
+    left = {path.name: path.read_bytes() for path in (folder / "mnist").iterdir()}
+    left.pop(".mnist.lock", None)
+    return left == PACKED
 
 
 @dataclass

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from test_cli import refused, run
+from command_line import refused, run
+
+from actspec_bench.records.results import read_results
 
 SMALL = "planted-parity[n=8,orders=(1,2,3),terms=3]"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -80,23 +84,9 @@ def test_json_is_what_is_written_and_the_seed_decides(tmp_path: Path) -> None:
 
 
 def test_the_method_sees_the_same_as_in_a_run(tmp_path: Path) -> None:
-    from actspec_bench.records.results import read_results
-
     task, method = "planted-parity[n=8,noise=0.5,terms=2]", "actspec"
-    run(
-        "run",
-        "-t",
-        task,
-        "-m",
-        method,
-        "--seeds",
-        "2",
-        "--budget",
-        "900",
-        "--out",
-        "r",
-        cwd=tmp_path,
-    )
+    words = ("-t", task, "-m", method, "--seeds", "2", "--budget", "900", "--out", "r")
+    run("run", *words, cwd=tmp_path)
     told = json.loads(
         run("spectrum", task, "--seed", "1", "--budget", "900", "--json", cwd=tmp_path).stdout
     )
@@ -169,9 +159,6 @@ def test_a_method_that_fails_is_one_line_and_exit_1(tmp_path: Path) -> None:
 
 
 def test_help_and_list_do_not_import_torch() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from click.testing import CliRunner; from actspec_bench.cli.group import cli; "
         "told = CliRunner().invoke(cli, ['spectrum', '--help']).output; "

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mirror import FASHION, IMAGES_GZ, LABELS_GZ, PACKED, UNPACKED, Mirror, lay, small_mnist
+from mirror import (
+    DEAD,
+    FASHION,
+    IMAGES_GZ,
+    LABELS_GZ,
+    PACKED,
+    UNPACKED,
+    Mirror,
+    is_whole,
+    lay,
+    small_mnist,
+)
 from rich.console import Console
 
 from actspec_bench.data.catalogue import DataSet
@@ -21,18 +28,10 @@ from actspec_bench.errors import DataError
 
 QUICK = Patience(connect=2, silence=2, least=1, tries=3, pause=0.01, lock=5)
 HALF = len(PACKED[IMAGES_GZ]) // 2
-DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
 def get(entry: DataSet, folder: Path, patience: Patience = QUICK) -> list[Path]:
     return fetch(entry, folder, Console(stderr=True), patience)
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether the folder holds the files, byte for byte, and nothing of a download."""
-    left = {path.name: path.read_bytes() for path in (folder / "mnist").iterdir()}
-    left.pop(".mnist.lock", None)
-    return left == PACKED
 
 
 def names(mirror: Mirror) -> list[str]:
@@ -224,63 +223,3 @@ def test_unusable_proxy_settings_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:9")
     with pytest.raises(DataError, match="proxy settings"):
         get(small_mnist("http://example.invalid"), tmp_path)
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-from mirror import small_mnist
-from actspec_bench.cli.group import main
-from actspec_bench.data.catalogue import CATALOGUE
-CATALOGUE["mnist"] = small_mnist(sys.argv.pop(1))
-main()
-"""
-
-
-def start(mirror: Mirror, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Run the command line with a catalogue that names the mirror."""
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[1]), mirror.url, "data", *words,
-         "--data-dir", str(folder)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    part = tmp_path / "mnist" / f"{IMAGES_GZ}.part"
-    with Mirror(chunk=200, pause=0.2) as mirror:
-        process = start(mirror, tmp_path, "fetch", "mnist")
-        deadline = time.monotonic() + 30
-        while not mirror.asked and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-        assert (process.returncode, output) == (130, "")
-        assert errors.strip().splitlines()[-1] == "interrupted: the same command goes on from here"
-        have = part.stat().st_size
-        assert 0 < have < len(PACKED[IMAGES_GZ])
-        mirror.chunk = 1 << 16
-        again = start(mirror, tmp_path, "fetch", "mnist")
-        output, errors = again.communicate(timeout=30)
-        assert (again.returncode, output) == (0, f"mnist fetched into {tmp_path / 'mnist'}\n")
-        assert mirror.asked[1] == (IMAGES_GZ, f"bytes={have}-")
-        once_more = start(mirror, tmp_path, "fetch", "mnist")
-        assert once_more.communicate(timeout=30) == ("mnist is there already\n", "")
-    assert is_whole(tmp_path)
-    check = start(mirror, tmp_path, "check", "mnist")
-    check.communicate(timeout=30)
-    assert check.returncode == 0
-
-
-def test_a_command_without_a_network_ends_in_one_sentence(tmp_path: Path) -> None:
-    offline = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-    done = subprocess.run(
-        [sys.executable, "-m", "actspec_bench", "data", "fetch", "sst2", "--data-dir", "."],
-        capture_output=True, text=True, cwd=tmp_path, timeout=60,
-        env=offline | {"HTTPS_PROXY": DEAD},
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, "")
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "SST-2.zip of sst2 could not be fetched" in error
-    assert "Traceback" not in done.stderr

@@ -1,8 +1,11 @@
+"""Problems of functions and of given rows: counted, seeded, checked, and not to be changed."""
+
 from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from scoring import built
+from torch import Tensor
 
 from actspec_bench import BudgetExceeded, NotApplicable, Problem
 from actspec_bench.problems.views import ScoringView, restarted
@@ -107,9 +110,7 @@ def test_same_seed_same_draws_and_scoring_is_free_and_noise_free() -> None:
 
 
 def test_metered_noise_is_fresh_at_every_query_and_repeats_with_the_seed() -> None:
-    from actspec_bench.tasks.planted import planted_nothing
-
-    problem = restarted(planted_nothing(0, n=3).problem, budget=10**6, seed=1)
+    problem = restarted(built("planted-nothing[n=3]").problem, budget=10**6, seed=1)
     x = torch.ones(20_000, 3)
     first, second = problem.value(x), problem.value(x)
     assert not torch.equal(first, second)
@@ -138,85 +139,8 @@ def test_samples_of_the_wrong_form_are_told(x: list, y: list) -> None:
         Problem.from_samples(x, y)
 
 
-def small_network() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 4))
-
-
-def test_a_layer_of_a_network_becomes_the_same_function() -> None:
-    model, inputs = small_network(), torch.randn(40, 3)
-    problem = Problem.from_module(model, layer="1", inputs=inputs, target=2, readout="margin")
-    hidden = model[1](model[0](inputs))
-    logits = model.eval()(inputs)
-    rivals = logits[:, [0, 1, 3]].amax(1)
-    assert torch.allclose(problem.value(hidden), logits[:, 2] - rivals, atol=1e-6)
-    assert (problem.n, problem.kind, problem.notes) == (5, "interchange", ())
-    assert torch.allclose(problem.baseline, hidden.mean(0))
-
-
-def test_a_network_is_put_back_as_it_was() -> None:
-    model = small_network().train()
-    model[0].weight.requires_grad_(requires_grad=False)
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    problem = Problem.from_module(model, layer=model[1], inputs=torch.randn(9, 3), target=0)
-    problem.margin(problem.foreground.requires_grad_()).sum().backward()
-    assert all(module.training for module in model.modules())
-    assert [p.requires_grad for p in model.parameters()] == [False, True, True, True]
-    assert all(p.grad is None for p in model.parameters())
-    assert not any(m._forward_hooks for m in model.modules())
-    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
-
-
-def test_the_margin_has_the_gradient_of_the_network() -> None:
-    model = small_network().eval()
-    problem = Problem.from_module(model, layer="1", inputs=torch.randn(9, 3), target=1)
-    x = problem.foreground.requires_grad_()
-    problem.margin(x).sum().backward()
-    y = problem.foreground.requires_grad_()
-    logits = model[3](y)
-    (logits[:, 1] - logits[:, [0, 2, 3]].amax(1)).sum().backward()
-    assert torch.allclose(x.grad, y.grad, atol=1e-6)
-
-
-class Skip(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner, self.head = nn.Linear(3, 3), nn.Linear(3, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(x + self.inner(x))
-
-
-def test_a_bypassed_layer_says_that_its_carrier_is_fixed() -> None:
-    problem = Problem.from_module(Skip(), layer="inner", inputs=torch.randn(9, 3), target=0)
-    assert "carrier input is fixed" in problem.notes[0]
-
-
-class Twice(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inner(self.inner(x))
-
-
-def test_layers_that_cannot_serve_are_refused() -> None:
-    inputs = torch.randn(4, 3)
-    with pytest.raises(ValueError, match="runs 2 times"):
-        Problem.from_module(Twice(), layer="inner", inputs=inputs, target=0)
-    with pytest.raises(ValueError, match=r"no layer 'iner'; did you mean 'inner'"):
-        Problem.from_module(Twice(), layer="iner", inputs=inputs, target=0)
-    with pytest.raises(ValueError, match="target 9 is not a class"):
-        Problem.from_module(small_network(), layer="1", inputs=inputs, target=9)
-    with pytest.raises(ValueError, match="not a module of the model"):
-        Problem.from_module(small_network(), layer=nn.ReLU(), inputs=inputs, target=0)
-
-
 def test_a_noisy_function_has_gradients_as_noisy_as_differences_of_its_values() -> None:
-    from actspec_bench.tasks.planted import planted_nothing
-
-    problem = restarted(planted_nothing(0, n=4).problem, budget=10**6, seed=0)
+    problem = restarted(built("planted-nothing[n=4]").problem, budget=10**6, seed=0)
     x = torch.ones(20_000, 4).requires_grad_()
     problem.margin(x).sum().backward()
     ones = torch.ones(20_000, 4)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from actspec_bench.records import privacy
 from actspec_bench.records.privacy import sentence, without_folders
-from actspec_bench.records.record import Cell
-from actspec_bench.running import worker
+from actspec_bench.records.results import read_results
 
 WORD = st.text(alphabet="abcxyzäö019._-", min_size=1, max_size=6).map(lambda w: f"q{w}q")
 NAME = st.lists(WORD, min_size=1, max_size=4).map(" ".join)
 COLOURS = st.sampled_from(["\x1b[1m", "\x1b[0;31m", "\x1b[38;5;12m", "\x1b[K", "\x1b]8;;\x07"])
+
 
 FORMS = {
     "plain": "cannot read {posix} now",
@@ -123,16 +123,13 @@ def test_a_sentence_is_one_line_of_utf_8() -> None:
     assert sentence("a\n  b\tc \udc80 /srv/ann/x") == "a b c ? …/x"
 
 
-def test_the_reason_why_a_plug_in_does_not_load_holds_no_folder(tmp_path: Path) -> None:
-    class Silent:
-        def send(self, _message: object) -> None: ...
-
-    folder = tmp_path / "secret place"
-    folder.mkdir()
-    (folder / "plug.py").write_text(f"open({str(folder / 'absent.txt')!r})\n")
-    cell: Cell = None  # type: ignore[assignment]
-    fields = worker._execute(Silent(), worker.Job(cell, (str(folder / "plug.py"),)))
-    assert fields["status"] == "error"
-    assert "plug.py, line 1 does not import: FileNotFoundError" in fields["reason"]
-    assert "absent.txt" in fields["reason"]
-    assert "secret" not in fields["reason"]
+def test_records_name_their_machine_but_no_folder_or_user(finished: Path) -> None:
+    (record,) = read_results(finished).records
+    assert record.provenance["packages"]["torch"]
+    assert record.provenance["threads"] == 1
+    scored = {f"metric {name}" for name in (*record.scores, *record.missing)}
+    assert set(record.sources) == {"task", "method"} | scored
+    assert all(len(code) == 16 for code in record.sources.values())
+    text = (finished / "records.jsonl").read_text()
+    assert str(Path.home()) not in text
+    assert str(finished) not in text

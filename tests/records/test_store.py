@@ -1,19 +1,19 @@
+"""The store holds each cell that was planned, and loses none that finished."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from boards import CARDS
 
 from actspec_bench.errors import StoreError
 from actspec_bench.records.record import Cell, Record
 from actspec_bench.records.results import read_results
 from actspec_bench.records.store import Store
-from actspec_bench.registry.entries import metrics
 from actspec_bench.running.plan import plan_cells
 from actspec_bench.running.session import _record
 from actspec_bench.running.suites import Suite
-
-CARDS = {entry.name: entry.card for entry in metrics}
 
 
 def cells() -> list[Cell]:

@@ -1,3 +1,5 @@
+"""Specs, cards and names."""
+
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -113,23 +115,3 @@ def test_every_entry_has_a_card_and_resolves_its_own_defaults() -> None:
         assert entry.card.main_metric in metrics
         assert entry.card.chance
         assert entry.card.ceiling
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("planted-parity[n=sixty]", "'n' .* integer.* got 'sixty'"),
-        ("planted-parity[n=4]", "n=4 units are too few, these parameters need 15"),
-        ("planted-parity[overlap=3]", "overlap=3 must be below the smallest order"),
-        ("planted-parity[low=3]", r"low=3.0 must not exceed high=1.5"),
-        ("planted-parity[readout=decision,terms=20]", "at most 12 terms"),
-        ("planted-parity[duplicates=40]", "duplicates=40 exceeds the 15"),
-        ("planted-parity[orders=(0,)]", "'orders' .* greater than or equal to 1"),
-        ("planted-parity[correlation=1]", "'correlation' .* less than 1"),
-    ],
-)
-def test_parameters_that_do_not_fit_together_are_told_before_anything_runs(
-    text: str, message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        Spec.parse(text, tasks)

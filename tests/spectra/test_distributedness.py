@@ -6,11 +6,9 @@ import json
 
 import numpy as np
 import pytest
-import torch
-from scoring import parity_sum, rng
+from scoring import built, parity_sum, rng
 
 from actspec_bench import Attribution, Problem, attribute, distributedness
-from actspec_bench.registry.entries import tasks
 
 TERMS = {(0, 1): 1.0, (4,): -0.5, (1, 2, 3): 0.3}
 
@@ -78,7 +76,7 @@ def test_order_of_units_does_not_matter_and_seeds_do_not_surprise() -> None:
 
 
 def test_neither_budget_nor_noise_is_touched() -> None:
-    instance = tasks["planted-parity"].function(0, n=8, terms=2, order=2, noise=1.0)
+    instance = built("planted-parity[n=8,terms=2,order=2,noise=1.0]")
     assert instance.truth is not None
     told = distributedness(found(*instance.truth.spectrum), instance.problem)
     assert instance.problem.spent == {"forward": 0, "backward": 0}
@@ -143,19 +141,3 @@ def test_wrong_arguments_are_told() -> None:
         distributedness(found((0,)), parity_sum(TERMS, 8), draws=4)
     with pytest.raises(ValueError, match="has unit 9 and the problem 8 units"):
         distributedness(found((9,)), parity_sum(TERMS, 8))
-
-
-@pytest.mark.parametrize(
-    ("text", "uniform"),
-    [
-        ({"n": 8}, True),
-        ({"n": 8, "duplicates": 1, "terms": 1}, False),
-        ({"n": 9, "correlation": 0.5, "terms": 1}, False),
-    ],
-)
-def test_tasks_say_whether_their_units_are_fair_and_independent(text: dict, uniform: bool) -> None:
-    problem = tasks["planted-parity"].function(0, **{"terms": 2} | text).problem
-    assert problem.uniform == uniform
-    correlations = torch.corrcoef(problem.sample(20_000).T).nan_to_num(1.0)
-    largest = (correlations - torch.eye(problem.n)).abs().max()
-    assert (largest < 0.05) == uniform
