@@ -76,19 +76,9 @@ def digits_patches(seed: int) -> Parts:
     ),
 )
 def digits_recoded(seed: int) -> Bottleneck:
-    r"""Hidden units of a digits classifier, each carried by the parity of k new units.
+    """Hidden units of a digits classifier, each carried by the parity of k new units.
 
-    In the network of `digits-hidden` the on/off state of a hidden unit is spread over k units
-    that are each on or off by a fair coin: :math:`u_i = r_i m_i` with random magnitudes and random
-    signs whose product is the state. The next step decodes exactly and gates the unit's magnitude,
-    and the network computes the same outputs, which is checked on all test inputs. The truth is
-    which units act together.
-
-    The units of the problem are those of ``codes`` codes, of the hidden units that matter most
-    at one input near the decision boundary, and of ``idle`` codes that nothing reads. A coded
-    unit is off or has its median activation; the rest of the layer is held at that input. Under
-    D the states are independent fair coins, so that all coefficients are known exactly: those of
-    unions of codes, and no others. Instances are the same for every k but for the code.
+    The network is that of `digits-hidden`.
     """
     from actspec_bench.tasks.networks.digits import layer
 

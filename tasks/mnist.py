@@ -122,7 +122,7 @@ def mnist_channels(seed: int) -> Parts:
 def mnist_recoded(seed: int) -> Bottleneck:
     """Hidden units of the MNIST perceptron, each carried by the parity of k new units.
 
-    As `digits-recoded`, in the network of `mnist-hidden`.
+    The network is that of `mnist-hidden`.
     """
     from actspec_bench.tasks.networks.mnist import layer
 

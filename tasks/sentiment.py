@@ -118,7 +118,7 @@ def sst2_tokens(
 def sst2_recoded(seed: int) -> Bottleneck:
     """Pooler units of the sentiment transformer, each carried by the parity of k new units.
 
-    As `digits-recoded`, in the network of `sst2-pooler`.
+    The network is that of `sst2-pooler`; class 0 is negative, 1 positive.
     """
     from dataclasses import replace
 

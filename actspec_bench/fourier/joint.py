@@ -1,7 +1,7 @@
 """Patterns and values -> how much of the variance a subset's pattern explains, jointly and beyond.
 
-Pure functions of tensors. A *cell* is one of the 2^k patterns of
-a subset's k units; bit i of its number tells whether the i-th unit is off, as in
+Pure functions of tensors, but for `occupancy`, whose caller draws. A *cell* is one of the 2^k
+patterns of a subset's k units; bit i of its number tells whether the i-th unit is off, as in
 `spectrum.all_patterns`.
 """
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 __all__ = ["source_digest"]
 
+PACKAGE = "actspec_bench"
+
 
 def source_digest(file: str | Path, module: str) -> str:
     """SHA-256 of a module's file and, in order of name, of what it imports from beside it.
 
     First-party means the module's own top-level package, the benchmark itself, and files in
-    the module's folder: so an edit of a shared helper changes the digest of all who use it.
+    the module's folder: so an edit of a shared helper changes the digest of all who use it. Of
+    the benchmark's public names those that a module imports count, and no others.
     Comments and layout count, for they cost only a rerun.
 
     Parameters
@@ -49,16 +52,43 @@ def _imports(module: str, file: Path) -> tuple[str, ...]:
     """Dotted names that a file imports anywhere in it; of ``from a import b`` both a and a.b."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(_without_front(module, ast.parse(file.read_bytes()))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+            if PACKAGE in names:
+                names.update(home for homes in _homes().values() for home in homes)
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (node.module or "")
             if node.level:
                 base = importlib.util.resolve_name(base, package)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
+            if base == PACKAGE:
+                for alias in node.names:
+                    names.update(_homes().get(alias.name, ()))
     return tuple(sorted(names))
+
+
+def _without_front(module: str, tree: ast.Module) -> ast.Module:
+    """Leave out of the package's front the public names, which lead everywhere."""
+    if module == PACKAGE:
+        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+    return tree
+
+
+@cache
+def _homes() -> dict[str, tuple[str, str]]:
+    """Public name of the package -> what it may be, a module's name or a module, as told there."""
+    front = _module_file(PACKAGE)
+    tree = ast.parse(front.read_bytes()) if front is not None else ast.Module([], [])
+    return {
+        alias.name: (node.module or "", f"{node.module}.{alias.name}")
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 @cache
@@ -66,7 +96,7 @@ def _first_party(name: str, importer: str, file: Path) -> Path | None:
     beside = file.parent / f"{name}.py"
     if "." not in name and beside.is_file() and "." not in importer:
         return beside
-    if name.partition(".")[0] in ("actspec_bench", importer.partition(".")[0]):
+    if name.partition(".")[0] in (PACKAGE, importer.partition(".")[0]):
         return _module_file(name)
     return None
 

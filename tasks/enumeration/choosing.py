@@ -73,9 +73,9 @@ def searched(
     inputs: Callable[[], Sequence[int]],
     margin_of: Callable[[int], Callable[[Tensor], Tensor]],
     n: Callable[[int], int],
+    depends_on: dict[str, Any],
     *,
     margins_of: Callable[[Callable[[Tensor], Tensor], int], Tensor | None] = enumerated_margins,
-    **depends_on: Any,
 ) -> tuple[int, Float[Tensor, " patterns"]]:
     """First of the inputs whose decision changes often enough, and its margins; from the cache.
 
@@ -100,10 +100,11 @@ def searched(
 
     def search() -> dict[str, Tensor]:
         for position in inputs():
-            margins = margins_of(margin_of(position), n(position))
+            units = n(position)
+            margins = margins_of(margin_of(position), units)
             if margins is not None:
                 return {"position": torch.tensor(position), "margins": margins}
         raise RuntimeError(f"{name}: no input's decision changes in a tenth of the patterns")
 
-    found = cached_tensors(name, search, search=recipe_digest(__file__), **depends_on)
+    found = cached_tensors(name, search, search=recipe_digest(__file__), key=depends_on)
     return int(found["position"]), found["margins"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from actspec_bench.problems.source import Readout
 
 __all__ = ["Parts", "masked_instance"]
+
+
+MOST_PARTS = 22
 
 
 class MarginOf(Protocol):
@@ -49,8 +52,8 @@ class Parts:
     facts
         Input -> figures and words for the records.
     depends_on
-        Everything that the margins depend on, for the key of the cache (see
-        `caching.cached_tensors`).
+        Everything that the margins depend on, such as a digest of the network, as JSON: the
+        input is chosen once and kept under this key, the name and the seed.
     layout
         Shape in which the parts are drawn.
     traced
@@ -62,12 +65,14 @@ class Parts:
     margin: MarginOf
     names: Callable[[int], tuple[str, ...]]
     facts: Callable[[int], dict[str, Any]]
-    depends_on: dict[str, Any] = field(default_factory=dict)
+    depends_on: dict[str, Any]
     layout: tuple[int, ...] | None = None
     traced: Callable[[int], MaskedImage] | None = None
 
 
-def masked_instance(parts: Parts, *, readout: Readout, subsets: int | None = None) -> Instance:
+def masked_instance(
+    parts: Parts, seed: int, *, readout: Readout, subsets: int | None = None
+) -> Instance:
     """Build the instance of the first input that serves; see `kinds.masked.masked_task`.
 
     Without ``subsets`` the patterns are not enumerated, and there is no truth.
@@ -76,16 +81,28 @@ def masked_instance(parts: Parts, *, readout: Readout, subsets: int | None = Non
     ------
     RuntimeError
         None of the inputs serves.
+    ValueError
+        An input has too many parts for all their patterns.
     """
+
+    def count(position: int) -> int:
+        parts_of_input = len(parts.names(position))
+        if subsets is not None and parts_of_input > MOST_PARTS:
+            raise ValueError(
+                f"{parts_of_input} parts have too many patterns to enumerate, {MOST_PARTS} are the "
+                "most: declare the task with enumerated=False"
+            )
+        return parts_of_input
+
     position, margins = searched(
         parts.name,
         parts.candidates,
         lambda position: parts.margin(position, on_device=False),
-        lambda position: len(parts.names(position)),
+        count,
+        {**parts.depends_on, "seed": seed},
         margins_of=drawn_margins if subsets is None else enumerated_margins,
-        **parts.depends_on,
     )
-    truth, facts = None, parts.facts(position)
+    truth, facts = None, dict(parts.facts(position))
     if subsets is None:
         facts["decision_changes"] = decision_changes(margins)
     else:

@@ -31,6 +31,12 @@ class Patches:
     side: int
     blocks: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.blocks <= self.side:
+            raise ValueError(
+                f"{self.blocks} patches a side do not fit an image of {self.side} pixels a side"
+            )
+
     @property
     def count(self) -> int:
         """Number of patches."""
@@ -69,6 +75,7 @@ def patch_parts(
     *,
     seed: int,
     facts: dict[str, Any] | None = None,
+    label: str = "digit",
 ) -> Parts:
     """Patches of one image that the network gets right, each its own ink or blank.
 
@@ -85,7 +92,9 @@ def patch_parts(
     seed
         Draws the order in which the images are tried.
     facts
-        Figures for the records, to which the image's label is added, as ``digit``.
+        Figures for the records, to which the image's class is added.
+    label
+        What the records call the class.
     """
     shape = (patches.side, patches.side)
 
@@ -98,12 +107,8 @@ def patch_parts(
         candidates=lambda: in_random_order(model, images, labels, seed),
         margin=margin,
         names=lambda _: patches.names(),
-        facts=lambda position: {**(facts or {}), "digit": int(labels[position])},
-        depends_on={
-            "network": weights_digest(model),
-            "seed": seed,
-            "recipe": recipe_digest(__file__),
-        },
+        facts=lambda position: {**(facts or {}), label: int(labels[position])},
+        depends_on={"network": weights_digest(model), "recipe": recipe_digest(__file__)},
         layout=(patches.blocks, patches.blocks),
         traced=lambda position: MaskedImage(
             images[position].reshape(shape), patches.of_pixel().reshape(shape)

@@ -50,19 +50,19 @@ def hidden_task(
     -------
     The decorator; it returns the function it is given, so that kinds of task can be stacked.
     """
+    parameters = [READOUT, target_of(classes)]
+    if against:
+        parameters.append(_against(classes))
+
+    def build(layer: Bottleneck, seed: int, **given: Any) -> Instance:
+        from actspec_bench.tasks.networks.bottleneck import hidden_instance
+
+        return hidden_instance(layer, seed, classes=classes, **given)
 
     def register(offer: OfferT) -> OfferT:
-        def build(layer: Bottleneck, seed: int, **parameters: Any) -> Instance:
-            from actspec_bench.tasks.networks.bottleneck import hidden_instance
-
-            return hidden_instance(layer, seed, classes=classes, **parameters)
-
-        parameters = [READOUT, target_of(classes)]
-        if against:
-            parameters.append(_against(classes))
-        made = declared(offer, build, parameters)
+        made = declared(offer, build, parameters, offered="Bottleneck")
         check = _two_classes if against else None
-        task(name, check=check, **{**TRUTH_UNKNOWN, **card})(made)
+        task(name, **{**TRUTH_UNKNOWN, **card, "check": check})(made)
         return offer
 
     return register

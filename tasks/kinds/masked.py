@@ -57,13 +57,13 @@ def masked_task(name: str, *, enumerated: bool = True, **card: Any) -> Callable[
     """
     parameters = [READOUT, SUBSETS] if enumerated else [READOUT]
 
-    def build(parts: Parts, _seed: int, **given: Any) -> Instance:
+    def build(parts: Parts, seed: int, **given: Any) -> Instance:
         from actspec_bench.tasks.enumeration.parts import masked_instance
 
-        return masked_instance(parts, **given)
+        return masked_instance(parts, seed, **given)
 
     def register(offer: OfferT) -> OfferT:
-        made = declared(offer, build, parameters)
+        made = declared(offer, build, parameters, offered="Parts")
         task(name, **{**(ENUMERATED if enumerated else TRUTH_UNKNOWN), **card})(made)
         return offer
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.source import Readout
 
-__all__ = ["Bottleneck", "hidden_instance", "hidden_units"]
+__all__ = ["Bottleneck", "check_classes", "hidden_instance", "hidden_units"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Bottleneck:
         (rows, units) what enters the layer's nonlinearity, on the data that methods see and on
         the data that scores use.
     activate
-        The nonlinearity, unit by unit.
+        The nonlinearity, unit by unit; a layer to be re-coded has a ReLU.
     read
         Activations -> logits (rows, classes): all of the network that follows.
     originals
@@ -105,6 +105,7 @@ def hidden_instance(
 
     A target that is not given is the seed's, in turn, passing over ``against``.
     """
+    check_classes(layer, classes)
     if target is None:
         target = seed % classes
         if target == against:
@@ -114,6 +115,17 @@ def hidden_instance(
     problem = hidden_units(layer, readout=readout, target=target, against=against)
     inputs = None if layer.originals is None else layer.inputs
     return Instance(problem, None, {**layer.facts, "target": target}, inputs)
+
+
+def check_classes(layer: Bottleneck, classes: int) -> None:
+    """Raise ValueError unless what follows the layer has one logit a class."""
+    with torch.no_grad():
+        logits = layer.read(layer.activate(layer.before[:1]))
+    if logits.shape != (1, classes):
+        raise ValueError(
+            f"what follows the layer returns shape {tuple(logits.shape)} for one row, and "
+            f"(1, {classes}) is needed: one logit a class"
+        )
 
 
 def hidden_units(

@@ -16,6 +16,7 @@ from actspec_bench.problems.readouts import class_margin
 from actspec_bench.problems.source import Source
 from actspec_bench.problems.truth import Truth
 from actspec_bench.seeds import seed_from
+from actspec_bench.tasks.networks.bottleneck import check_classes
 from actspec_bench.tasks.planting.recoding import RecodedReader, Recoding
 
 if TYPE_CHECKING:
@@ -50,9 +51,14 @@ def recoded_instance(
 
     Raises
     ------
+    ValueError
+        The layer has another nonlinearity than a ReLU, or another number of classes.
     RuntimeError
         The re-coded network does not compute the same outputs, or no input serves.
     """
+    check_classes(layer, classes)
+    if not torch.equal(layer.activate(layer.before), layer.before.relu()):
+        raise ValueError("only a layer of ReLUs can be re-coded: its units must be on or off")
     if target is None:
         target = seed % classes
     generator = torch.Generator().manual_seed(seed)

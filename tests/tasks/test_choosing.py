@@ -80,13 +80,13 @@ def test_the_first_input_that_serves_is_taken_and_kept(tmp_path: Path, monkeypat
         return 9 if position == 8 else 8
 
     for _ in range(2):
-        position, margins = searched("toy", lambda: list(counts), margin_of, units, about=1)
+        position, margins = searched("toy", lambda: list(counts), margin_of, units, {"about": 1})
         assert position == 8
         assert torch.equal(margins, changing(64, 9)(all_patterns(9)))
         assert tried == [5, 3, 8]
-    assert searched("toy", lambda: [1, 8], margin_of, units, about=2)[0] == 1
+    assert searched("toy", lambda: [1, 8], margin_of, units, {"about": 2})[0] == 1
     with pytest.raises(RuntimeError, match="no input's decision changes in a tenth"):
-        searched("toy", lambda: [5, 3], margin_of, units, about=3)
+        searched("toy", lambda: [5, 3], margin_of, units, {"about": 3})
 
 
 @pytest.mark.parametrize(

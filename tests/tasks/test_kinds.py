@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +13,12 @@ import torch
 from scoring import full_spectrum
 from torch import nn
 
-from actspec_bench import Bottleneck, Parts, hidden_task, masked_task, recoded_task
+from actspec_bench import Bottleneck, Parts, Patches, hidden_task, masked_task, recoded_task
 from actspec_bench.errors import UsageError
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
-from actspec_bench.registry.sourcehash import source_digest
 from actspec_bench.registry.specs import Spec
-from actspec_bench.tasks.kinds.declared import READOUT, Parameter, declared
+from actspec_bench.tasks.kinds.declared import READOUT, declared
 from actspec_bench.tasks.networks.bottleneck import hidden_instance
 
 ROWS = 600
@@ -96,8 +96,6 @@ def test_two_classes_have_their_own_rows_texts_and_margin() -> None:
 
 
 def test_a_layer_without_labels_says_that_two_classes_cannot_be_chosen() -> None:
-    from dataclasses import replace
-
     bare = replace(layer(0), labels=None)
     with pytest.raises(ValueError, match="no labels to choose two classes by"):
         hidden_instance(bare, 0, classes=3, readout="margin", target=0, against=1)
@@ -189,22 +187,112 @@ def test_a_declared_task_s_code_is_that_of_the_file_that_declares_it() -> None:
     entry = tasks["toy-hidden"]
     assert Path(entry.origin) == Path(__file__)
     assert entry.function.__module__ == layer.__module__
-    # Two networks' tasks do not hang on each other's code.
-    digests = {
-        name: source_digest(tasks[name].origin, tasks[name].function.__module__)
-        for name in ("digits-hidden", "mnist-hidden", "digits-patches")
-    }
-    assert digests["digits-hidden"] == digests["digits-patches"] != digests["mnist-hidden"]
 
 
 def test_what_is_not_a_parameter_is_refused_when_a_task_is_called() -> None:
-    made = declared(layer, lambda offered, seed, **given: (offered, seed, given), [READOUT])
+    def build(offered: Bottleneck, seed: int, **given: object) -> tuple[Bottleneck, int, dict]:
+        return offered, seed, given
+
+    made = declared(layer, build, [READOUT], offered="Bottleneck")
     _, seed, given = made(5)
     assert (seed, given) == (5, {"readout": "decision"})
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         made(5, colour="red")
 
 
-def test_an_offer_s_parameter_may_not_have_the_name_of_one_of_its_kind() -> None:
-    with pytest.raises(ValueError, match="duplicate parameter name: 'strength'"):
-        declared(parts, print, [Parameter("strength", int, 1, "Another strength.")])
+def no_docstring(seed):
+    return layer(seed)
+
+
+def positional(seed, width=3):
+    """A parameter that is not keyword-only."""
+
+
+def no_seed():
+    """No seed."""
+
+
+def readout_of_its_own(seed, *, readout="margin"):
+    """A parameter that the kind has too."""
+
+
+@pytest.mark.parametrize(
+    ("offer", "why"),
+    [
+        (no_docstring, "needs a docstring"),
+        (positional, r"put a \* between them"),
+        (no_seed, "must take a seed"),
+        (readout_of_its_own, "has a parameter 'readout', which every task of its kind has"),
+    ],
+)
+def test_an_offer_that_cannot_be_a_task_is_refused_in_a_sentence(offer, why: str) -> None:
+    for kind in (hidden_task("toy", classes=2), recoded_task("toy", classes=2), masked_task("toy")):
+        with pytest.raises(UsageError, match=why):
+            kind(offer)
+
+
+def test_what_does_not_fit_the_kind_is_said_when_the_instance_is_made() -> None:
+    def nothing(seed):
+        """Forgets to return."""
+
+    hidden_task("toy-nothing", classes=3)(nothing)
+    with pytest.raises(TypeError, match=r"nothing\(\) returned NoneType; return a Bottleneck"):
+        tasks["toy-nothing"].function(0)
+    for kind, name in ((hidden_task, "toy-h"), (recoded_task, "toy-r")):
+        kind(name, classes=4)(layer)
+        with pytest.raises(ValueError, match=r"returns shape \(1, 3\) for one row, and \(1, 4\)"):
+            tasks[name].function(0)
+        with pytest.raises(UsageError, match="2 classes or more apart, not 1"):
+            kind("toy-one", classes=1)
+    recoded_task("toy-tanh", classes=3)(with_tanh)
+    with pytest.raises(ValueError, match="only a layer of ReLUs can be re-coded"):
+        tasks["toy-tanh"].function(0)
+
+
+def with_tanh(seed: int) -> Bottleneck:
+    """A layer that is never off."""
+    return replace(layer(seed), activate=nn.Tanh())
+
+
+def test_seeds_and_tasks_whose_parts_share_a_name_have_their_own_truths(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("ACTSPEC_BENCH_CACHE", str(tmp_path))
+
+    def of(network: str):
+        def offer(seed):
+            """Parts of a network whose weights hang on the seed."""
+            shift = seed + (len(network) if network != "a" else 0)
+            weights = torch.linspace(1, -0.5, 6).roll(shift)
+            return Parts(
+                "shared",
+                lambda: [0],
+                lambda _position, *, on_device: lambda x: x @ weights,  # noqa: ARG005
+                lambda _: tuple("abcdef"),
+                lambda _: {},
+                depends_on={"network": network},
+            )
+
+        return offer
+
+    for network in ("a", "bb"):
+        masked_task(f"toy-{network}")(of(network))
+        for seed in (0, 1):
+            made = tasks[f"toy-{network}"].function(seed, readout="margin", subsets=5)
+            found = full_spectrum(made)
+            assert dict(made.truth.spectrum).keys() <= found.keys()
+            for subset, value in made.truth.spectrum.items():
+                assert found[subset] == pytest.approx(value, abs=1e-5)
+
+
+def test_too_many_parts_to_enumerate_are_refused_before_anything_is_asked() -> None:
+    def many(_seed):
+        """More parts than can be enumerated."""
+        names = tuple(map(str, range(34)))
+        return Parts("many", lambda: [0], print, lambda _: names, lambda _: {}, depends_on={})
+
+    masked_task("toy-many")(many)
+    with pytest.raises(ValueError, match="34 parts have too many patterns to enumerate"):
+        tasks["toy-many"].function(0)
+    with pytest.raises(ValueError, match="16 patches a side do not fit an image of 8 pixels"):
+        Patches(side=8, blocks=16)
