@@ -5,26 +5,19 @@ from __future__ import annotations
 import hashlib
 import socket
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from by_hand import bert_by_hand
+from marks import needs_encoder
 
-from actspec_bench.data import present
 from actspec_bench.data.catalogue import Form
 from actspec_bench.errors import DataError
 from actspec_bench.tasks.networks import encoder as pretrained
 from actspec_bench.tasks.networks import minilm_training
 from actspec_bench.tasks.networks.encoder import PACKAGE, Encoder
 
-installed = find_spec(PACKAGE) is not None and find_spec("transformers") is not None
-needs_package = pytest.mark.skipif(not installed, reason="the extra minilm is not installed")
-needs_all = pytest.mark.skipif(
-    not installed or not present("sst2"),
-    reason="the extra minilm is not installed, or SST-2 is not on this machine",
-)
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "fine", "film", "##s", "dull", ".")
 
 
@@ -117,7 +110,7 @@ def test_a_file_that_is_another_one_is_refused(tmp_path: Path, monkeypatch) -> N
         pretrained.encoder()
 
 
-@needs_package
+@needs_encoder
 def test_the_encoder_is_the_known_one_and_needs_no_network(monkeypatch, capfd) -> None:
     def closed(*_: object, **__: object) -> None:
         raise OSError("no network in this test")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from by_hand import bert_by_hand
+from marks import needs_minilm
 from scoring import built
 from torch.nn import functional
 
-from actspec_bench.data import present, read_sst2
+from actspec_bench.data import read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
@@ -26,13 +26,6 @@ from actspec_bench.running.worker import preload
 from actspec_bench.tasks.networks import encoder as pretrained
 from actspec_bench.tasks.networks import minilm, minilm_training
 from actspec_bench.tasks.networks.encoder import PACKAGE
-
-installed = find_spec(PACKAGE) is not None and find_spec("transformers") is not None
-needs_package = pytest.mark.skipif(not installed, reason="the extra minilm is not installed")
-needs_all = pytest.mark.skipif(
-    not installed or not present("sst2"),
-    reason="the extra minilm is not installed, or SST-2 is not on this machine",
-)
 
 
 def test_whole_sentences_are_those_that_no_other_text_ends_with() -> None:
@@ -94,7 +87,7 @@ def test_a_run_imports_beforehand_what_its_own_tasks_and_methods_name() -> None:
     assert imported("planted-nothing", "integrated-gradients") == everyone | set(own)
 
 
-@needs_all
+@needs_minilm
 def test_what_is_cached_is_what_the_network_makes_of_the_sentences() -> None:
     network, encoder = minilm_training.sentiment(), pretrained.encoder()
     texts, labels = read_sst2("dev")
@@ -112,7 +105,7 @@ def test_what_is_cached_is_what_the_network_makes_of_the_sentences() -> None:
     )
 
 
-@needs_all
+@needs_minilm
 @pytest.mark.parametrize("seed", range(2))
 def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
     instance, network = built("minilm-pooler", seed), minilm_training.sentiment()
@@ -133,7 +126,7 @@ def margin_by_hand(instance, ids: list[int], replaced: dict | None = None) -> fl
     return (logits[label] - logits[1 - label]).item()
 
 
-@needs_all
+@needs_minilm
 @pytest.mark.parametrize("seed", range(2))
 def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None:
     instance = built("minilm-tokens[readout=margin]", seed)
@@ -163,7 +156,7 @@ def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None
         assert coefficient == pytest.approx(mean, abs=1e-4)
 
 
-@needs_all
+@needs_minilm
 def test_heads_are_those_of_the_encoder_on_a_dev_sentence() -> None:
     instance = built("minilm-heads[readout=margin]", 2)
     problem, view = instance.problem, ScoringView(instance.problem, 0)
@@ -181,7 +174,7 @@ def test_heads_are_those_of_the_encoder_on_a_dev_sentence() -> None:
     assert 0.1 <= instance.facts["decision_changes"] <= 0.9
 
 
-@needs_all
+@needs_minilm
 def test_sentences_come_with_the_units_that_they_give() -> None:
     inputs = built("minilm-pooler", 3).inputs()
     places = [0, 7, 2047]

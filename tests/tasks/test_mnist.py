@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from marks import needs_mnist
 from scoring import built
 from torch.nn import functional
 
-from actspec_bench.data import present, read_mnist
+from actspec_bench.data import read_mnist
 from actspec_bench.fourier.spectrum import all_patterns, energy_by_order, walsh_hadamard
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.tasks.networks import mnist, mnist_training
 from actspec_bench.tasks.networks.mnist_training import images, trained_network
-
-needs_mnist = pytest.mark.skipif(
-    not present("mnist"), reason="MNIST is not here; set ACTSPEC_BENCH_DATA to its folder"
-)
 
 
 def margin_of(logits: torch.Tensor, label: int) -> torch.Tensor:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from by_hand import transformer_by_hand
+from marks import needs_sst2
 from scoring import built
 
-from actspec_bench.data import present, read_sst2
+from actspec_bench.data import read_sst2
 from actspec_bench.errors import Missing
 from actspec_bench.fourier.spectrum import all_patterns
 from actspec_bench.problems.views import ScoringView
@@ -16,7 +17,6 @@ from actspec_bench.registry.entries import tasks
 from actspec_bench.tasks.networks import sst2, sst2_training
 
 NAMES = ("sst2-pooler", "sst2-heads", "sst2-tokens")
-needs_data = pytest.mark.skipif(not present("sst2"), reason="SST-2 is not on this machine")
 
 
 def test_the_vocabulary_leaves_out_words_that_occur_once() -> None:
@@ -83,7 +83,7 @@ def logits_of(texts: list[str]) -> torch.Tensor:
     return network.model(network.model.words(x), x != 0)
 
 
-@needs_data
+@needs_sst2
 def test_the_network_is_good_and_what_is_cached_of_the_dev_split_is_its_own() -> None:
     network = sst2_training.network()
     texts, labels = read_sst2("dev")
@@ -98,7 +98,7 @@ def test_the_network_is_good_and_what_is_cached_of_the_dev_split_is_its_own() ->
         assert torch.allclose(logits_of([text])[0], expected, atol=1e-4)
 
 
-@needs_data
+@needs_sst2
 def test_what_is_cached_of_the_training_rows_is_what_the_network_makes_of_them() -> None:
     network = sst2_training.network()
     texts, _ = read_sst2("train")
@@ -117,7 +117,7 @@ def test_what_is_cached_of_the_training_rows_is_what_the_network_makes_of_them()
     assert torch.allclose(total / count, network.mean_heads[0], atol=1e-5)
 
 
-@needs_data
+@needs_sst2
 @pytest.mark.parametrize("seed", range(2))
 def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
     instance = built("sst2-pooler", seed)
@@ -136,7 +136,7 @@ def test_the_pooler_s_function_is_the_network_s_decision(seed: int) -> None:
     assert not unseen & known
 
 
-@needs_data
+@needs_sst2
 @pytest.mark.parametrize("name", ["sst2-heads", "sst2-tokens"])
 def test_the_margin_has_the_gradient_of_differences(name: str) -> None:
     problem = built(name, 0).problem
@@ -149,7 +149,7 @@ def test_the_margin_has_the_gradient_of_differences(name: str) -> None:
     assert torch.allclose(gradient[0], slope.detach(), rtol=0.02, atol=0.005)
 
 
-@needs_data
+@needs_sst2
 def test_instances_of_a_suite_are_different_sentences() -> None:
     for name in ("sst2-heads", "sst2-tokens"):
         sentences = [built(name, seed).facts["sentence"] for seed in range(5)]
@@ -158,13 +158,13 @@ def test_instances_of_a_suite_are_different_sentences() -> None:
     assert not torch.equal(*drawn)
 
 
-@needs_data
+@needs_sst2
 @pytest.mark.parametrize("kind", ["plain", "negation", "contrast"])
 def test_a_kind_can_be_asked_for(kind: str) -> None:
     assert built(f"sst2-tokens[kind={kind}]").facts["kind"] == kind
 
 
-@needs_data
+@needs_sst2
 @pytest.mark.parametrize("seed", range(5))
 def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None:
     instance = built("sst2-tokens[readout=margin]", seed)
@@ -190,7 +190,7 @@ def test_tokens_are_words_of_a_dev_sentence_and_unknown_words(seed: int) -> None
     check_enumeration(instance, view, everything)
 
 
-@needs_data
+@needs_sst2
 def test_heads_off_give_their_mean_output() -> None:
     instance = built("sst2-heads[readout=margin]", 0)
     network, view = sst2_training.network(), ScoringView(instance.problem, 0)
