@@ -78,8 +78,13 @@ def on_design(
     columns: Float[Tensor, "rows columns"],
     values: Float[Tensor, " rows"],
     group: Int[Tensor, " rows"] | None = None,
+    *,
+    even: bool = False,
 ) -> Fit:
-    """Fit ``values`` on an intercept and any ``columns``; all else as in `least_squares`."""
+    """Fit ``values`` on an intercept and any ``columns``; all else as in `least_squares`.
+
+    With ``even`` every row weighs the same, in however large a group.
+    """
     design = torch.cat([torch.ones(len(columns), 1), columns], dim=1).double()
     outcome = values.double()
     rows = len(outcome)
@@ -90,7 +95,7 @@ def on_design(
         sizes = counts.double()
     weight = torch.ones(rows, dtype=torch.float64)
     solution, bread = _solve(design, outcome, weight)
-    if len(set(sizes.tolist())) > 1:
+    if not even and len(set(sizes.tolist())) > 1:
         scores = design * (outcome - design @ solution)[:, None]
         weight = (1 / (1 + (sizes - 1) * _likeness(scores, position, sizes)))[position]
         solution, bread = _solve(design, outcome, weight)

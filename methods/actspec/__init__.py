@@ -32,6 +32,7 @@ def actspec(
     order: Literal["influence", "given", "random"] = "influence",
     restarts: Annotated[int, Field(ge=1)] = 1,
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
+    basis: Literal["p-biased", "plain"] = "p-biased",
 ) -> Attribution:
     r"""Goldreich-Levin tree search for large, non-redundant Fourier coefficients.
 
@@ -90,4 +91,5 @@ def actspec(
         order=order,
         restarts=restarts,
         fdr=fdr,
+        basis=basis,
     )

@@ -13,6 +13,8 @@ from actspec_bench.fourier.regression import Fit, discoveries, least_squares, li
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actspec_bench.problems.problem import Problem
 
 ROWS_PER_CANDIDATE = 4
@@ -33,6 +35,8 @@ class Queries:
         Whether a batch's rows are draws of D, each in a group of its own.
     held
         Batches of such rows that chose nothing: neither candidates nor what passed the test.
+    offset
+        What is subtracted from the values, (B, n) patterns -> (B,), if anything.
     """
 
     problem: Problem
@@ -42,6 +46,7 @@ class Queries:
     drawn: list[bool] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     next_group: int = 0
+    offset: Callable[[Tensor], Tensor] | None = None
 
     def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
         """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws.
@@ -55,8 +60,10 @@ class Queries:
 
     def ask_in(self, x: Tensor, groups: Tensor, *, drawn: bool = False) -> Tensor:
         """Evaluate ``x``, each row in an earlier group of its own."""
-        values = self.problem.value(x)
-        self.patterns.append(self.problem.pattern(x))
+        values, pattern = self.problem.value(x), self.problem.pattern(x)
+        if self.offset is not None:
+            values = values - self.offset(pattern)
+        self.patterns.append(pattern)
         self.values.append(values)
         self.groups.append(groups)
         self.drawn.append(drawn)
@@ -145,7 +152,16 @@ def refitted(
 
 def _why_nothing(queries: Queries, tau: float | None) -> str:
     """What the values asked for say of why no subset is reported."""
-    values = torch.cat(queries.values).double()
+    if (why := no_spread(torch.cat(queries.values))) is not None:
+        return why
+    if tau is not None:
+        return f"no coefficient of {tau:g} or more can be told from zero"
+    return "no coefficient can be told from zero"
+
+
+def no_spread(values: Tensor) -> str | None:
+    """Why nothing can be told from values that hardly differ; None if they do."""
+    values = values.double()
     spread, mean = float(values.std(correction=0)), float(values.mean())
     if not spread:
         return f"the function is constant: all {len(values):,} rows asked have the value {mean:g}"
@@ -154,6 +170,4 @@ def _why_nothing(queries: Queries, tau: float | None) -> str:
             f"the values differ by {spread:.2g} about a mean of {mean:.4g}, which is within "
             "single precision's rounding: subtract the mean first"
         )
-    if tau is not None:
-        return f"no coefficient of {tau:g} or more can be told from zero"
-    return "no coefficient can be told from zero"
+    return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from actspec_bench.methods.actspec.layers import depends, search_inputs
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
 from actspec_bench.methods.actspec.redundancy import (
     distinct_rows,
@@ -18,7 +19,6 @@ from actspec_bench.methods.actspec.redundancy import (
     predictability,
     varying_units,
 )
-from actspec_bench.methods.actspec.scan import scan
 from actspec_bench.methods.actspec.screen import screen
 from actspec_bench.methods.actspec.tree import BLOCK, LEAST_COMPLETIONS, RESTRICTIONS, branch
 from actspec_bench.problems.attribution import Attribution
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actspec_bench.problems.problem import Problem
 
 Order = Literal["influence", "given", "random"]
+Basis = Literal["p-biased", "plain"]
 
 TEST_SHARE = 0.25
 REDUNDANCY_DRAWS = 4096
@@ -42,41 +43,36 @@ def search(
     order: Order,
     restarts: int,
     fdr: float,
+    basis: Basis,
 ) -> Attribution:
     """Find the large, non-redundant coefficients of ``problem``; see the method's docstring."""
     pool = problem.sample(REDUNDANCY_DRAWS)
     if problem.kind == "interchange":
         pool = distinct_rows(pool)
     draws = problem.pattern(pool)
+    if problem.rows is not None and (not problem.any_pattern or depends(draws)):
+        allowed = varying_units(draws, gamma) if basis == "plain" else None
+        return search_inputs(problem, tau=tau, max_branch=max_branch, fdr=fdr, units=allowed)
     units = varying_units(draws, gamma)
     info: dict[str, Any] = {"units_varying": len(units)}
     queries = Queries(problem)
     if not units:
         info["reason"] = "every unit is nearly constant under the problem's distribution"
         return Attribution.from_subsets({}, n=problem.n, info=info)
-    if problem.any_pattern:
-        screened = screen(queries, units, pool)
-        units = screened.units
-        info["units_influential"] = len(screened.influence)
-        info["units_bisected"] = len(units) - len(screened.influence) - screened.doubtful
-        info["units_in_doubt"] = screened.doubtful
-        if screened.doubtful < len(units):
-            units = distinct_units(draws, units, gamma)
-        rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
-        affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
-        info["units_beyond_budget"] = max(len(units) - affordable, 0)
-        units = units[:affordable]
-        orders = _orders(queries, units, order, restarts)
-        candidates, info["tau"] = branch(queries, orders, rows, tau, max_branch)
-        fresh = problem.sample(problem.remaining)
-    else:
-        given = problem.foreground
-        given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
-        first = given[: len(given) // 2]
-        values = queries.ask_drawn(first) if len(first) else torch.zeros(0)
-        pattern = problem.pattern(first)
-        candidates, info["order_searched"] = scan(pattern, values, units, max_branch)
-        fresh = given[len(first) :]
+    screened = screen(queries, units, pool)
+    units = screened.units
+    info["units_influential"] = len(screened.influence)
+    info["units_bisected"] = len(units) - len(screened.influence) - screened.doubtful
+    info["units_in_doubt"] = screened.doubtful
+    if screened.doubtful < len(units):
+        units = distinct_units(draws, units, gamma)
+    rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
+    affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
+    info["units_beyond_budget"] = max(len(units) - affordable, 0)
+    units = units[:affordable]
+    orders = _orders(queries, units, order, restarts)
+    candidates, info["tau"] = branch(queries, orders, rows, tau, max_branch)
+    fresh = problem.sample(problem.remaining)
     info["units_searched"] = len(units)
     half = len(fresh) // 2
     subsets = tested(queries, fresh[:half], candidates, fdr)
@@ -87,11 +83,6 @@ def search(
         info["reason"] += (
             f"; the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
             "units unsearched: a larger one is needed"
-        )
-    if not found.subsets and not problem.any_pattern:
-        info["reason"] += (
-            f"; half of {len(given):,} distinct rows chose subsets of up to "
-            f"{info['order_searched']} units, the other half tested them"
         )
     kept = distinct_subsets(draws, found.subsets, gamma)
     return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)

@@ -1,0 +1,122 @@
+"""Subsets and inputs that did not choose them -> what each adds, its coefficient, what all explain.
+
+The inputs that test are others than those that chose, so that nothing looks larger for having been
+chosen. Where a dense predictor is at hand, it is what it says of all rows, and what the tested
+rows say of its errors (prediction-powered inference: Angelopoulos et al. 2023, Science 382:669).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from actspec_bench.fourier.energy import Estimate
+from actspec_bench.fourier.regression import Fit, discoveries, on_design
+from actspec_bench.fourier.spectrum import characters, membership
+from actspec_bench.methods.actspec.pursuit import centred
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from actspec_bench.fourier import Subset
+    from actspec_bench.methods.actspec.inputs import Inputs
+
+__all__ = ["added", "explained", "joint", "real", "supported"]
+
+INPUTS_A_SUBSET = 4
+OPTIMISM = 0.1
+
+
+def added(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
+    r"""What each subset adds to those before it, as the coefficient of an orthonormal basis.
+
+    The centred characters are made orthogonal under D one after the other and scaled to mean
+    square 1, so that the square of a coefficient is the variance that its subset adds.
+    """
+    columns = centred(inputs.pattern, subsets).double()
+    basis, triangle = torch.linalg.qr(columns)
+    basis = basis * triangle.diagonal().sign() * len(columns) ** 0.5
+    return _fit(inputs, predicted, basis)
+
+
+def joint(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
+    """Joint least squares under D on an intercept and the characters of ``subsets``."""
+    return _fit(inputs, predicted, characters(inputs.pattern, membership(subsets, _n(inputs))))
+
+
+def _n(inputs: Inputs) -> int:
+    return inputs.pattern.shape[1]
+
+
+def _fit(inputs: Inputs, predicted: Tensor | None, columns: Tensor) -> Fit:
+    """Least squares on the inputs that test; of its errors alone where a prediction is given."""
+    rows = inputs.tested
+    values = inputs.values[rows].double()
+    if predicted is None:
+        return on_design(columns[rows], values, inputs.input[rows], even=True)
+    rest = on_design(columns[rows], values - predicted[rows], inputs.input[rows], even=True)
+    told = on_design(columns, predicted, inputs.input, even=True)
+    squares = torch.stack([rest.errors, told.errors]).square()
+    freedom = squares.sum(0).square() / (
+        squares.square() / torch.stack([rest.freedom, told.freedom])
+    ).sum(0).clamp(min=1e-300)
+    return Fit(rest.coefficients + told.coefficients, squares.sum(0).sqrt(), freedom)
+
+
+def real(
+    inputs: Inputs, predicted: Tensor | None, subsets: list[Subset], fdr: float
+) -> tuple[list[Subset], float]:
+    """Subsets that add something, at false-discovery rate ``fdr``, and the level for intervals.
+
+    No more are tried than a quarter of the inputs that test. Intervals of those that passed at
+    level 1 - 0.05 R / m, R of m having passed, cover at an average rate of 95% although the same
+    inputs chose them (Benjamini & Yekutieli 2005, JASA 100:71).
+    """
+    tested = len(torch.unique(inputs.input[inputs.tested]))
+    subsets = subsets[: tested // INPUTS_A_SUBSET]
+    if not subsets:
+        return [], 0.95
+    passed = discoveries(added(inputs, predicted, subsets).p_values(), fdr)
+    kept = [subset for subset, is_real in zip(subsets, passed, strict=True) if is_real]
+    return kept, 1 - 0.05 * len(kept) / len(subsets)
+
+
+def explained(inputs: Inputs, subsets: list[Subset]) -> tuple[Estimate, float]:
+    """R^2 on the inputs that test of a fit to those that chose, and that on those that chose."""
+    mask = membership([(), *subsets], _n(inputs))
+    design = characters(inputs.pattern, mask).double()
+    search, test = inputs.searched, inputs.tested
+    weights = torch.linalg.lstsq(
+        design[search], inputs.values[search].double()[:, None], driver="gelsd"
+    ).solution[:, 0]
+    return (
+        _r2(inputs.values[test].double(), design[test] @ weights, inputs.input[test]),
+        _r2(inputs.values[search].double(), design[search] @ weights, inputs.input[search]).value,
+    )
+
+
+def _r2(values: Float[Tensor, " rows"], fitted: Tensor, groups: Tensor) -> Estimate:
+    """1 - E(f - fit)^2 / Var f, its error from the influence of an input; NaN of a constant."""
+    square = (values - fitted).square()
+    centred_square = (values - values.mean()).square()
+    variance = centred_square.mean()
+    if not len(values) or not variance > 0:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    r2 = 1 - square.mean() / variance
+    influence = ((1 - r2) * centred_square - square) / variance
+    of_input = torch.zeros(int(groups.max()) + 1, dtype=influence.dtype)
+    of_input = of_input.index_add(0, groups, influence)
+    return Estimate.normal(float(r2), float(of_input.square().sum().sqrt() / len(values)))
+
+
+def supported(inputs: int, r2: float) -> int:
+    """How many subsets so many inputs support, of which all together explain ``r2``.
+
+    A fit of k coefficients to N inputs explains (1 - r2) k / N too much of them and, on average,
+    as much too little of others: with at most this many the two differ by a tenth of r2.
+    """
+    if r2 >= 1:
+        return inputs
+    return max(int(OPTIMISM / 2 * inputs * r2 / (1 - r2)), 0) if r2 > 0 else 0

@@ -1,0 +1,133 @@
+"""Problem over a data set -> its inputs, which of them were asked, and what each part is for.
+
+The independent things are inputs: rows that are equal, and answer equally, are one input that
+counts as often as it is given. Of the inputs asked two thirds choose subsets, and a third tests
+and measures what was chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from actspec_bench.problems.problem import Problem
+
+__all__ = ["Inputs"]
+
+SEARCH_SHARE = 2 / 3
+MOST_ROWS = 2**16
+
+
+@dataclass(eq=False)
+class Inputs:
+    """Inputs of a problem's data set, in random order; at most 65,536 rows of it.
+
+    Attributes
+    ----------
+    rows, pattern
+        (N, n) rows of the data set and their patterns.
+    input
+        (N,) number of each row's input: equal rows are one.
+    values
+        (N,) of rows asked so far; NaN elsewhere.
+    """
+
+    problem: Problem
+    rows: Float[Tensor, "rows n"]
+    pattern: Float[Tensor, "rows n"]
+    input: Int[Tensor, " rows"]
+    values: Float[Tensor, " rows"]
+    _numbers: Int[Tensor, " rows"]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Inputs:
+        """All rows of the problem's data set, none of them asked."""
+        rows = problem.rows
+        assert rows is not None
+        numbers = torch.randperm(len(rows), generator=problem.generator)[:MOST_ROWS]
+        rows = rows[numbers]
+        values = torch.full((len(rows),), torch.nan)
+        return cls(problem, rows, problem.pattern(rows), _equal(rows), values, numbers)
+
+    @property
+    def count(self) -> int:
+        """Number of inputs."""
+        return int(self.input.max()) + 1
+
+    @property
+    def known(self) -> Bool[Tensor, " rows"]:
+        """Rows that have been asked."""
+        return ~self.values.isnan()
+
+    @property
+    def asked(self) -> int:
+        """Number of inputs that have been asked."""
+        return int(self.input[self.known].max()) + 1 if self.known.any() else 0
+
+    @property
+    def searched(self) -> Bool[Tensor, " rows"]:
+        """Rows that choose subsets; the other known rows test them."""
+        return self.known & (self.input < round(SEARCH_SHARE * self.asked))
+
+    @property
+    def tested(self) -> Bool[Tensor, " rows"]:
+        """Known rows of inputs that choose nothing."""
+        return self.known & ~self.searched
+
+    def ask(self, rows: int) -> None:
+        """Ask so many more rows, or all there are; inputs in their random order."""
+        rows = min(rows, self.problem.remaining)
+        if self.problem.any_pattern:
+            # One row of an input tells what all of them answer.
+            first = _first_of_each(self.input)[self.asked :][:rows]
+            if len(first):
+                found = self.problem.value_of_rows(self._numbers[first])
+                every = torch.full((self.count,), torch.nan)
+                every[self.input[first]] = found
+                self.values = torch.where(self.known, self.values, every[self.input])
+            return
+        new = torch.nonzero(~self.known)[:, 0][:rows]
+        self.values[new] = self.problem.value_of_rows(self._numbers[new])
+        if _differ_within(self.values[self.known], self.input[self.known]):
+            # Equal rows with values of their own are inputs of their own.
+            self.input = torch.arange(len(self.rows))
+        else:
+            self.values = _shared(self.values, self.input)
+
+
+def _equal(rows: Tensor) -> Tensor:
+    """Number the distinct rows in the order met."""
+    key = rows.double() @ torch.linspace(1, 2, rows.shape[1], dtype=torch.float64).sqrt()
+    _, first, inverse = np.unique(key.numpy(), return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return torch.from_numpy(rank[inverse.reshape(-1)])
+
+
+def _first_of_each(numbers: Tensor) -> Tensor:
+    """Position of the first row of each number; numbers are in the order met."""
+    first = torch.full((int(numbers.max()) + 1,), len(numbers))
+    return first.scatter_reduce(0, numbers, torch.arange(len(numbers)), "amin")
+
+
+def _differ_within(values: Tensor, numbers: Tensor) -> bool:
+    """Whether two rows of one number have different values."""
+    size = int(numbers.max()) + 1
+    low = torch.full((size,), torch.inf).scatter_reduce(0, numbers, values, "amin")
+    high = torch.full((size,), -torch.inf).scatter_reduce(0, numbers, values, "amax")
+    return bool((high[numbers] > low[numbers]).any())
+
+
+def _shared(values: Tensor, numbers: Tensor) -> Tensor:
+    """Values with those of asked rows given to equal rows too."""
+    every = torch.full((int(numbers.max()) + 1,), torch.nan)
+    known = ~values.isnan()
+    every[numbers[known]] = values[known]
+    return every[numbers]

@@ -1,0 +1,201 @@
+"""Patterns and outcomes of dependent units -> subsets, ranked by what each adds.
+
+Characters are centred, and scaled to variance 1 under D: the p-biased basis, in which a unit that
+is mostly on is no nearer to all-ones than any other. They are not orthogonal where units depend
+on each other, so subsets are taken one after the other, each for what it adds to those before it
+(orthogonal matching pursuit: Pati, Rezaiifar & Krishnaprasad 1993).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from actspec_bench.fourier.spectrum import characters, membership
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Float
+
+    from actspec_bench.fourier import Subset
+
+__all__ = ["Gram", "centred", "ranked", "shortlist"]
+
+SHORTLIST_ROWS = 2**14
+NEAREST = 12
+TAKEN = 32
+KEPT = 16
+HEAD = 6
+OWN_SHARE = 1e-2
+LARGEST = 8
+STAND_IN = 0.9
+LIKE = 0.5
+MOST_STAND_INS = 8
+
+
+def centred(
+    pattern: Float[Tensor, "rows n"], subsets: Sequence[Subset]
+) -> Float[Tensor, "rows subsets"]:
+    """Characters less their means, of mean square 1; one that is constant is all zero."""
+    chi = characters(pattern, membership(subsets, pattern.shape[1]))
+    chi -= chi.mean(0)
+    scale = chi.square().mean(0).sqrt()
+    return chi.div_(torch.where(scale > 0, scale, 1.0))
+
+
+def shortlist(
+    pattern: Float[Tensor, "rows n"],
+    outcome: Float[Tensor, " rows"],
+    pool: list[Subset],
+    grow: Sequence[int],
+) -> list[Subset]:
+    """Subsets of ``pool`` that come near being taken, as 32 are taken one after the other.
+
+    Once the first six are taken, subsets that differ by one unit of ``grow`` from one of those
+    taken join the pool, so that orders above those of the pool are reached where they add.
+    """
+    pattern, outcome = pattern[:SHORTLIST_ROWS], outcome[:SHORTLIST_ROWS]
+    known = set(pool)
+    pool = list(pool)
+    chi = centred(pattern, pool) / len(pattern) ** 0.5
+    left = outcome - outcome.mean()
+    product, own = left @ chi, chi.square().sum(0)
+    basis: list[Tensor] = []
+    near: dict[Subset, None] = {}
+    taken: list[Subset] = []
+    for step in range(TAKEN):
+        gain = torch.where(own > OWN_SHARE, product.square() / own.clamp(min=OWN_SHARE), 0.0)
+        nearest = gain.topk(min(NEAREST, len(pool))).indices.tolist()
+        best = nearest[0]
+        if gain[best] <= 0:
+            break
+        near.update((pool[i], None) for i in nearest if gain[i] > 0)
+        taken.append(pool[best])
+        direction = chi[:, best].clone()
+        for earlier in basis:
+            direction -= earlier * (earlier @ direction)
+        direction /= direction.norm()
+        basis.append(direction)
+        along = direction @ chi
+        product = product - along * (direction @ left)
+        own = own - along.square()
+        own[best] = 0
+        left = left - direction * (direction @ left)
+        if step + 1 < HEAD:
+            continue
+        parents = taken if step + 1 == HEAD else taken[-1:]
+        new = _neighbours(parents, grow, known)
+        if new:
+            more = centred(pattern, new) / len(pattern) ** 0.5
+            along = torch.stack(basis) @ more
+            pool += new
+            chi = torch.cat([chi, more], dim=1)
+            product = torch.cat([product, left @ more])
+            own = torch.cat([own, more.square().sum(0) - along.square().sum(0)])
+    return list(near)
+
+
+def _neighbours(taken: Sequence[Subset], units: Sequence[int], known: set[Subset]) -> list[Subset]:
+    """Subsets that differ by one unit from one of ``taken``; they join ``known``."""
+    new = []
+    for subset in taken:
+        for unit in units:
+            other = tuple(sorted(set(subset) ^ {unit}))
+            if 0 < len(other) <= LARGEST and other not in known:
+                known.add(other)
+                new.append(other)
+    return new
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """Inner products of characters with each other and with the outcome, means over rows.
+
+    Attributes
+    ----------
+    subsets
+        Whose characters.
+    products, outcome
+        (m, m) and (m,), in float64.
+    variance, rows
+        Of the outcome, and how many rows the means are over.
+    """
+
+    subsets: list[Subset]
+    products: Float[Tensor, "subsets subsets"]
+    outcome: Float[Tensor, " subsets"]
+    variance: float
+    rows: int
+
+    @classmethod
+    def of(cls, pattern: Tensor, outcome: Tensor, subsets: list[Subset]) -> Gram:
+        """Inner products over all rows of ``pattern``."""
+        chi = centred(pattern, subsets)
+        left = outcome - outcome.mean()
+        return cls(
+            subsets,
+            (chi.T @ chi).double() / len(chi),
+            (left @ chi).double() / len(chi),
+            float(left.double().square().mean()),
+            len(chi),
+        )
+
+    def beyond(self, taken: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """What is left of outcome and own once ``taken`` are projected out, and all along them."""
+        if not taken:
+            return self.outcome, self.products.diagonal(), self.products[:0]
+        index = list(taken)
+        lower = torch.linalg.cholesky(self.products[index][:, index])
+        along = torch.linalg.solve_triangular(lower, self.products[index], upper=False)
+        told = torch.linalg.solve_triangular(lower, self.outcome[index][:, None], upper=False)
+        left = self.outcome - (told * along).sum(0)
+        return left, self.products.diagonal() - along.square().sum(0), along
+
+    def gains(self, taken: Sequence[int]) -> Float[Tensor, " subsets"]:
+        """Variance that each would add to ``taken``; 0 of those that these all but span."""
+        left, own, _ = self.beyond(taken)
+        return torch.where(own > OWN_SHARE, left.square() / own.clamp(min=OWN_SHARE), 0.0)
+
+    def stand_ins(self, taken: Sequence[int], chosen: int) -> list[Subset]:
+        """Subsets that would add nearly as much as ``chosen`` to ``taken``, and much the same."""
+        left, own, along = self.beyond(taken)
+        gain = torch.where(own > OWN_SHARE, left.square() / own.clamp(min=OWN_SHARE), 0.0)
+        shared = self.products[chosen] - along[:, chosen] @ along
+        like = shared.square() / (own * own[chosen]).clamp(min=OWN_SHARE**2)
+        could = (gain >= STAND_IN * gain[chosen]) & (like >= LIKE)
+        could[chosen] = False
+        order = gain.argsort(descending=True, stable=True)
+        return [self.subsets[i] for i in order.tolist() if could[i]][:MOST_STAND_INS]
+
+
+def ranked(gram: Gram, tried: int) -> list[int]:
+    """Positions of the subsets taken, best first.
+
+    Subsets are taken while the next one adds more than the best of ``tried`` of pure noise would
+    (2 log m times the variance left; Foster & George 1994, Annals of Statistics 22:1947), at most
+    32. The first six keep the order in which they were taken. The others are ranked by
+    elimination: the one whose loss costs least stands last, since what was taken early may be
+    carried by what was taken late.
+    """
+    taken: list[int] = []
+    left = gram.variance
+    while len(taken) < min(TAKEN, len(gram.subsets)):
+        gain = gram.gains(taken)
+        best = int(gain.argmax())
+        noise = 2 * log(max(tried, 2)) * left / max(gram.rows - len(taken) - 1, 1)
+        if gain[best] <= noise or gain[best] <= 1e-9 * gram.variance:
+            break
+        taken.append(best)
+        left = max(left - float(gain[best]), 0.0)
+    dropped: list[int] = []
+    while len(taken) > max(HEAD, 1):
+        inverse = torch.linalg.inv(gram.products[taken][:, taken])
+        loss = (inverse @ gram.outcome[taken]).square() / inverse.diagonal()
+        loss[:HEAD] = torch.inf
+        dropped.append(taken.pop(int(loss.argmin())))
+    return taken + dropped[::-1]
