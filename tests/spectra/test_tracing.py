@@ -79,7 +79,7 @@ def test_mean_images_are_those_of_the_classes(inputs: DataInputs) -> None:
 
 def test_without_inputs_draws_are_traced_and_none_is_named() -> None:
     (told,) = traced({(1, 2): 1.0}, problem_of("margin"))
-    assert (told.of, told.rows) == ("draws", 16_384)
+    assert (told.of, told.rows) == ("fresh draws", 16_384)
     assert all(side.strongest == () for side in told.sides)
     for row in told.table:
         assert row.share == pytest.approx(0.25, abs=0.02)
