@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["spectrum_command"]
 
 TRACED = 3
-RUNS = 3
+RUNS = 5
 
 
 @click.command("spectrum")

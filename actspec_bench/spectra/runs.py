@@ -23,6 +23,7 @@ __all__ = ["NONE", "combined", "seed_warnings", "stability"]
 NONE = Estimate(0.0, 0.0, 0.0)
 ALL = Estimate(1.0, 1.0, 1.0)
 ALIKE = 0.9
+LEAST_APART = 0.005
 CHUNK = 256
 
 
@@ -48,14 +49,17 @@ def combined(
 
 
 def seed_warnings(by_order: Sequence[dict[int, Estimate]]) -> list[str]:
-    """Sentences on orders whose shares differ between runs by more than the interval of one."""
+    """Sentences on orders whose shares differ between runs by more than the interval of one.
+
+    Half a percent of the variance is never worth a sentence.
+    """
     told = []
     for order in sorted({order for run in by_order for order in run}):
         shares = [run.get(order, NONE) for run in by_order]
         values = [share.value for share in shares]
         apart = max(values) - min(values)
         wide = sum(share.high - share.low for share in shares) / len(shares)
-        if apart > wide:
+        if apart > max(wide, LEAST_APART):
             listed = " / ".join(f"{100 * value:z.1f}" for value in values)
             told.append(
                 f"order {order} would change with the seed: its subsets carry {listed}% of the "

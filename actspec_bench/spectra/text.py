@@ -71,7 +71,7 @@ def _runs(result: Distributedness, problem: Problem) -> str:
     if result.runs == 1:
         return (
             "one run of the method: how its search varies with its seed is not in the intervals; "
-            "--runs 3 tells it"
+            "several --runs tell it"
         )
     told = f"means over {result.runs} runs of the method with other seeds"
     if problem.rows is not None:
