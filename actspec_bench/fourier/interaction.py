@@ -1,7 +1,7 @@
 r"""Pairs of rows -> interaction of a subset's units, by intervention on their activations.
 
-Pure functions of tensors. The *superset importance* of S (Liu & Owen 2006, JASA 101:712, section
-4) is the mean squared mixed difference over two independent rows x and z,
+Pure functions of tensors. The *superset importance* of S (Liu & Owen 2006, JASA 101:712) is
+the mean squared mixed difference over two independent rows x and z,
 
 .. math:: \Upsilon_S^2 = 2^{-|S|} E\Big[\Big(\sum_{T \subseteq S} (-1)^{|T|}
    f(x_T, z_{-T})\Big)^2\Big]

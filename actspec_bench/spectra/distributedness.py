@@ -31,6 +31,7 @@ __all__ = ["distributedness"]
 
 DRAWS = 16_384
 ROWS_PER_SUBSET = 4
+INPUTS_PER_SUBSET = 10
 RESAMPLES = 39
 SHARE = 0.9
 
@@ -83,11 +84,7 @@ def distributedness(
     left_out = len(runs[0].subsets) - len(looked_at[0])
     if left_out:
         missing["subsets"] = f"the last {left_out:,} are too many for {rows:,} {scored.of}"
-    warnings = _told_warnings(runs)
-    if scored.of == "inputs":
-        warnings.append(
-            f"no inputs were kept aside: figures are of the {rows:,} inputs that the method saw"
-        )
+    warnings = [*_told_warnings(runs), *_few(len(looked_at[0]), scored)]
     nothing = Distributedness(
         n=problem.n,
         draws=rows,
@@ -104,6 +101,10 @@ def distributedness(
         warnings=tuple(warnings),
         missing=missing,
     )
+    if rows < 2 * ROWS_PER_SUBSET:
+        why = f"{rows} {scored.of} are too few to estimate on: at least 8 are needed"
+        missing |= dict.fromkeys(("variance", "found", "unexplained", "units_90", "subsets"), why)
+        return nothing
     if values.min() == values.max():
         why = (
             f"the function, without any noise of its queries, is constant: "
@@ -170,6 +171,18 @@ def _told_warnings(runs: Sequence[Attribution]) -> list[str]:
     return list(told)
 
 
+def _few(subsets: int, scored: ScoredRows) -> list[str]:
+    """What to mind of a data set's inputs: that none were kept aside, or too few."""
+    rows, told = len(scored.rows), []
+    if scored.of == "inputs":
+        told.append(
+            f"no inputs were kept aside: figures are of the {rows:,} inputs that the method saw"
+        )
+    if scored.of != "fresh draws" and subsets * INPUTS_PER_SUBSET > rows:
+        told.append(f"{subsets:,} subsets are many for {rows:,} {scored.of} to estimate them on")
+    return told
+
+
 def _energies(
     runs: Sequence[tuple[Subset, ...]],
     pattern: Float[Tensor, "rows n"],
@@ -179,15 +192,14 @@ def _energies(
     seed: int,
 ) -> list[Energies | None]:
     """Energies of what each run found, on the same rows; None where it found nothing."""
-    each = -(-RESAMPLES // len(runs))
-    known: list[Energies | None] = []
-    for number, subsets in enumerate(runs):
+    known: dict[tuple[Subset, ...], Energies | None] = dict.fromkeys(runs)
+    each = -(-RESAMPLES // len(known))
+    for number, subsets in enumerate(known):
         rng = np.random.default_rng(seed_from(seed, "distributedness", "signs", number))
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], (each, len(values))))
-        known.append(
-            energies(pattern, values, subsets, uniform=uniform, signs=signs) if subsets else None
-        )
-    return known
+        if subsets:
+            known[subsets] = energies(pattern, values, subsets, uniform=uniform, signs=signs)
+    return [known[subsets] for subsets in runs]
 
 
 def _fewest(

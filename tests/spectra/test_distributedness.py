@@ -133,6 +133,7 @@ def test_a_given_sample_is_not_asked_for_more_than_it_holds() -> None:
     every = [(i, j, k) for i in range(6) for j in range(i) for k in range(j)]
     many = distributedness(found(*(tuple(sorted(s)) for s in every)), problem, draws=40)
     assert len(many.subsets) == 10
+    assert many.warnings == ("10 subsets are many for 40 held-out inputs to estimate them on",)
     assert many.missing["subsets"] == "the last 10 are too many for 40 held-out inputs"
 
 
@@ -166,6 +167,15 @@ def test_few_inputs_of_which_none_is_kept_aside_are_warned_of() -> None:
     assert told.warnings == (
         "no inputs were kept aside: figures are of the 60 inputs that the method saw",
     )
+
+
+def test_hardly_any_held_out_inputs_are_no_ground_to_tell_anything() -> None:
+    x = rng(0).choice([-1.0, 1.0], (60, 4))
+    problem = Problem.from_samples(x, x[:, 0], heldout=(x[:5], x[:5, 0]))
+    told = distributedness(found((0,)), problem)
+    assert told.variance is None
+    assert set(told.missing) == {"variance", "found", "unexplained", "units_90", "subsets"}
+    assert told.missing["found"].startswith("5 held-out inputs are too few")
 
 
 def test_of_which_decomposition_energies_are_is_said() -> None:
