@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actspec_bench.registry.decorators import method as method
     from actspec_bench.registry.decorators import metric as metric
     from actspec_bench.registry.decorators import task as task
-    from actspec_bench.spectra.distributedness import Distributedness as Distributedness
     from actspec_bench.spectra.distributedness import distributedness as distributedness
+    from actspec_bench.spectra.found import Distributedness as Distributedness
     from actspec_bench.tasks.enumeration.parts import Parts as Parts
     from actspec_bench.tasks.enumeration.patches import Patches as Patches
     from actspec_bench.tasks.enumeration.patches import patch_parts as patch_parts
@@ -45,7 +45,7 @@ _HOMES = {
     "Bottleneck": "tasks.networks.bottleneck",
     "BudgetExceeded": "errors",
     "DataInputs": "problems.inputs",
-    "Distributedness": "spectra.distributedness",
+    "Distributedness": "spectra.found",
     "Instance": "problems.instance",
     "MaskedImage": "problems.inputs",
     "Missing": "errors",

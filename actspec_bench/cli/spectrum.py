@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["spectrum_command"]
 
 TRACED = 3
+RUNS = 5
 
 
 @click.command("spectrum")
@@ -41,6 +43,13 @@ TRACED = 3
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Instance of the task."
 )
 @click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=RUNS,
+    show_default=True,
+    help="Runs of the method; the intervals hold what differs between them.",
+)
+@click.option(
     "--trace", "tracing", is_flag=True, help=f"Trace the {TRACED} first subsets to inputs."
 )
 @click.option(
@@ -55,6 +64,7 @@ def spectrum_command(
     method_text: str,
     budget: int | None,
     seed: int,
+    runs: int,
     tracing: bool,
     out: Path | None,
     device: str,
@@ -65,8 +75,9 @@ def spectrum_command(
     """Tell how distributed a TASK's representation is, by what a method finds in it.
 
     Prints the energy by order, the fewest units that carry 90% of what was found, and each
-    subset's joint effect against the best its parts achieve, all with 95% intervals; draws the
-    spectrum by order and a heat map of the units. Exit status: 0, also where the task's data is
+    subset's joint effect against the best its parts achieve and the interaction of its units, all
+    with 95% intervals; tells which subsets other runs of the method find too; draws the spectrum
+    by order and a heat map of the units. Exit status: 0, also where the task's data is
     not here, 1 a failure of the task or the method, 2 wrong usage or a method that cannot serve
     the task.
     """
@@ -83,24 +94,29 @@ def spectrum_command(
     resolve(device)
     with using_data_dir(data_folder):
         try:
-            told = _run(cell, seed, folder, device, tracing=tracing)
+            told = _run(cell, seed, folder, device, runs=runs, tracing=tracing)
         except Missing as reason:
             click.echo(json.dumps({"skipped": str(reason)}) if as_json else f"skipped: {reason}")
             return
     click.echo(json.dumps(told.as_dict(), indent=1) if as_json else told.text())
 
 
-def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> Any:
-    """Build the instance, run the method, and write what it tells."""
+def _run(cell: Cell, seed: int, folder: Path, device: str, *, runs: int, tracing: bool) -> Any:
+    """Build the instance, run the method, and write what it tells.
+
+    The first run is that of the board; each further one has another seed and, where D is a data
+    set, another sample of its inputs.
+    """
     from dataclasses import replace
 
     import torch
     from rich.console import Console
 
     from actspec_bench.problems import devices
-    from actspec_bench.problems.views import restarted
+    from actspec_bench.problems.views import resampled, restarted
     from actspec_bench.registry.entries import methods
     from actspec_bench.running.cell import attributed, built
+    from actspec_bench.seeds import seed_from
     from actspec_bench.spectra.report import Report
 
     torch.set_num_threads(1)
@@ -114,12 +130,16 @@ def _run(cell: Cell, seed: int, folder: Path, device: str, *, tracing: bool) -> 
     with doing("making the instance"):
         instance: Instance = _guarded("the task", lambda: built(cell))
     problem: Problem = restarted(instance.problem, budget=cell.budget, seed=cell.method_seed)
-    with doing(f"{cell.method.label} with {cell.budget:,} rows"):
-        found: Attribution = _guarded(
-            f"method {cell.method.name!r}",
-            lambda: attributed(cell, methods[cell.method.name], problem, instance.truth)[0],
-        )
-    with doing("measuring what it found on fresh draws"):
+    found: list[Attribution] = []
+    for number in range(runs):
+        own, which = problem, cell.method_seed
+        if number:
+            which = seed_from(cell.method_seed, "run", number)
+            own = restarted(resampled(problem, which), budget=cell.budget, seed=which)
+        run = partial(attributed, cell, methods[cell.method.name], own, instance.truth, seed=which)
+        with doing(f"{cell.method.label} with {cell.budget:,} rows, run {number + 1} of {runs}"):
+            found.append(_guarded(f"method {cell.method.name!r}", run)[0])
+    with doing("measuring what was found on rows that it never saw"):
         report = Report.make(cell, instance, problem, found, traces=TRACED if tracing else 0)
     with doing("drawing"):
         try:

@@ -6,6 +6,6 @@ patterns in {-1, +1}^n and of values.
 
 from __future__ import annotations
 
-__all__ = ["Subset", "energy", "fewest", "joint", "regression", "spectrum"]
+__all__ = ["Subset", "energy", "fewest", "interaction", "joint", "regression", "spectrum"]
 
 Subset = tuple[int, ...]

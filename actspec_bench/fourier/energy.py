@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.fourier import Subset
 
-__all__ = ["Z_95", "Energies", "Estimate", "energies"]
+__all__ = ["Z_95", "Energies", "Estimate", "energies", "over_runs"]
 
 Z_95 = 1.959964
 DEPENDENT = 1e-6
@@ -38,6 +39,50 @@ class Estimate:
     def normal(cls, value: float, error: float) -> Estimate:
         """Interval of an estimate that is about normal with standard error ``error``."""
         return cls(value, value - Z_95 * error, value + Z_95 * error)
+
+    @classmethod
+    def positive(cls, value: float, error: float) -> Estimate:
+        """Interval of an estimate whose logarithm is about normal; [0, 0] around 0."""
+        factor = exp(Z_95 * error / value) if value > 0 else 1.0
+        return cls(value, value / factor, value * factor)
+
+    @property
+    def error(self) -> float:
+        """Standard error that an interval of `normal` was made of."""
+        return (self.high - self.low) / (2 * Z_95)
+
+
+def over_runs(runs: Sequence[Estimate], *, same_inputs: bool) -> Estimate:
+    r"""Mean of several runs of a search, with an interval over what differs between them.
+
+    By the law of total variance the squared error is that of the estimates, W, their mean over
+    the runs, which share the rows they are estimated on, and :math:`B = s^2 / R` for the
+    variance :math:`s^2` between R runs. Where all of them saw one data set, or bootstrap samples
+    of it, their mean varies with that data set by as much as they vary among each other, and
+    :math:`B = s^2 (1 + 1/R)`. The half width is :math:`t_\nu \sqrt{B + W}` with
+    :math:`\nu = (R - 1) ((B + W) / B)^2` (Satterthwaite 1946, Biometrics Bulletin 2:110).
+
+    Parameters
+    ----------
+    runs
+        The same share of each run, 0 where a run found nothing.
+    same_inputs
+        Whether the runs saw one data set.
+    """
+    from scipy.stats import t
+
+    count = len(runs)
+    mean = sum(one.value for one in runs) / count
+    within = sum(one.error**2 for one in runs) / count
+    if count == 1:
+        return runs[0]
+    spread = sum((one.value - mean) ** 2 for one in runs) / (count - 1)
+    between = spread * (1 / count + same_inputs)
+    if between == 0:
+        return Estimate.normal(mean, within**0.5)
+    total = between + within
+    half = float(t.ppf(0.975, (count - 1) * (total / between) ** 2)) * total**0.5
+    return Estimate(mean, mean - half, mean + half)
 
 
 @dataclass(frozen=True, eq=False)

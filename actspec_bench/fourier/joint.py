@@ -1,4 +1,9 @@
-"""Patterns and values -> how much of the variance a subset's pattern explains, jointly and beyond.
+"""Patterns and values -> how much of the variance a subset's on/off pattern explains, and beyond.
+
+All of it is about on/off states under D. Values that depend on how far a unit is on, and units
+that depend on each other, can make the best prediction from the states of a plain sum of
+functions of single activations no sum of functions of single states: see `interaction` for what
+units do jointly by intervention.
 
 Pure functions of tensors, but for `occupancy`, whose caller draws. A *cell* is one of the 2^k
 patterns of a subset's k units; bit i of its number tells whether the i-th unit is off, as in
@@ -142,7 +147,8 @@ def joint_effects(
 
     with m_c the mean in a draw's cell, :math:`\theta = \sum_c \chi(c) m_c` and
     :math:`K = \sum_c 1/p_c`. To their squares is added the variance that the squares of the
-    estimates' own noise have, which is all there is where V or B is zero. Intervals of 1.96
+    estimates' own noise have, which is all there is where V or B is zero, and to B's that of the
+    occupancy, whose draws in cell c move B by :math:`B (1 / (p_c^2 K) - 1)` each. Intervals of 1.96
     errors covered 93 to 96% in 1,500 simulations, 87% of an effect of about its own error, and
     all of effects of zero.
 
@@ -174,7 +180,10 @@ def joint_effects(
     within = ((squares - sums.square() / counts.clamp(min=1)) / (counts - 1).clamp(min=1)).clamp(0)
     own = 2 * (cells - 1) * (rest.square().mean() / draws) ** 2
     contrast = (within / counts.clamp(min=1)).sum() / inverse.sum()
-    noise = torch.stack([own, own + 2 * contrast**2, 2 * contrast**2]) / variance**2
+    chance = occupancy / occupancy.sum()
+    pool = (chance * (inverse.square() / inverse.sum() - 1).square()).sum() / occupancy.sum()
+    of_beyond_alone = 2 * contrast**2 + beyond.square() * pool
+    noise = torch.stack([own, own + of_beyond_alone, of_beyond_alone]) / variance**2
     return shares, (influence.var(0) / draws + noise).sqrt()
 
 

@@ -166,6 +166,11 @@ def surrogate_r2(outcome: Outcome) -> float:
 def joint_share(outcome: Outcome) -> float:
     r"""Share of the top subsets' joint effect that all of their parts together do not explain.
 
+    All of it is about on/off states under D, and nothing is intervened on: of units that depend
+    on each other, or whose activations matter by how far they are on, even a sum of functions of
+    single activations may have a share above zero (`fourier.interaction` has what such a sum has
+    none of; it is told by `spectrum` and no metric, as boards keep their columns).
+
     The joint effect of S is :math:`V_S = Var(E[f | p_S])`, p the pattern: the closed Sobol'
     index (Sobol' 2001, section 4) of its units' states. What the parts explain is the largest
     variance of a sum of functions of proper subsets of S. The rest is carried by the character

@@ -138,9 +138,19 @@ def built(cell: Cell) -> Instance:
 
 
 def attributed(
-    cell: Cell, entry: Entry[MethodCard], problem: Problem, truth: Truth | None
+    cell: Cell,
+    entry: Entry[MethodCard],
+    problem: Problem,
+    truth: Truth | None,
+    *,
+    seed: int | None = None,
 ) -> tuple[Attribution, Costs]:
     """Run a cell's method on a problem that has its budget and seed.
+
+    Parameters
+    ----------
+    seed
+        Of the global generators; the method's seed in this cell if not given.
 
     Raises
     ------
@@ -152,7 +162,7 @@ def attributed(
     extra = {"truth": truth} if entry.card.sees_truth else {}
     for module in entry.card.imports:
         importlib.import_module(module)
-    _seed_everything(cell.method_seed)
+    _seed_everything(cell.method_seed if seed is None else seed)
     memory = PeakMemory()
     wall, cpu = time.perf_counter(), time.process_time()
     found = entry.function(problem, **cell.method.parameters, **extra)

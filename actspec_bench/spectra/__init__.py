@@ -1,3 +1,3 @@
 """Attribution -> how distributed a function is: energies, joint effects, pictures, traces."""
 
-__all__ = ["distributedness", "report"]
+__all__ = ["distributedness", "found", "report"]

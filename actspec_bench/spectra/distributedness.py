@@ -1,9 +1,10 @@
-"""Attribution and problem -> how distributed the function is over its units."""
+"""Attributions and problem -> how distributed the function is over its units."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,192 +12,148 @@ from torch import Tensor
 
 from actspec_bench.fourier.energy import Energies, Estimate, energies
 from actspec_bench.fourier.fewest import fewest_units
-from actspec_bench.fourier.joint import JOINT_ORDER, cells_of, joint_effects, occupancy
+from actspec_bench.fourier.joint import JOINT_ORDER
+from actspec_bench.problems.attribution import Attribution
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
+from actspec_bench.spectra.effects import interactions, on_off_effects
+from actspec_bench.spectra.found import Distributedness, FewestUnits, FoundSubset
+from actspec_bench.spectra.runs import combined, seed_warnings, stability
 
 if TYPE_CHECKING:
-    from actspec_bench.fourier import Subset
-    from actspec_bench.problems.attribution import Attribution
-    from actspec_bench.problems.problem import Problem
+    from jaxtyping import Float
 
-__all__ = ["Distributedness", "FewestUnits", "FoundSubset", "distributedness"]
+    from actspec_bench.fourier import Subset
+    from actspec_bench.problems.problem import Problem
+    from actspec_bench.problems.views import ScoredRows
+
+__all__ = ["distributedness"]
 
 DRAWS = 16_384
 ROWS_PER_SUBSET = 4
+INPUTS_PER_SUBSET = 10
 RESAMPLES = 39
 SHARE = 0.9
 
 
-@dataclass(frozen=True)
-class FewestUnits:
-    """The fewest units within which lies a share of the energy found.
-
-    Attributes
-    ----------
-    units
-        Such a set of units (see `fourier.fewest.fewest_units`).
-    low, high
-        95% interval of their number: the least and the most of 39 resamples, of which one in
-        forty lies below and one in forty above what another draw gives.
-    exact
-        Whether the search was finished; if not, fewer units may do.
-    """
-
-    units: Subset
-    low: int
-    high: int
-    exact: bool
-
-
-@dataclass(frozen=True)
-class FoundSubset:
-    """One reported subset; shares are of the function's variance under D.
-
-    Attributes
-    ----------
-    units
-        The subset.
-    reported
-        The method's own coefficient or score.
-    coefficient
-        The method's own with its interval where it tells one, else that of a joint
-        least-squares fit on fresh draws. Where units depend on each other the two differ: a
-        method that mixes rows fits the mixtures, and everything else here is about D.
-    energy
-        What the character adds to those of fewer units (and to stronger ones of as many).
-    joint
-        Joint effect, Var(E[f | p_S]): what is left of the variance when all other units are
-        ablated, by resampling them from D, and only the states of S are kept.
-    parts
-        The most of it that a sum of functions of proper subsets of S achieves.
-    beyond
-        ``joint`` - ``parts``: what the units do only jointly.
-    missing_because
-        Why ``joint`` and what follows is None.
-    """
-
-    units: Subset
-    reported: float
-    coefficient: Estimate
-    energy: float
-    joint: Estimate | None = None
-    parts: Estimate | None = None
-    beyond: Estimate | None = None
-    missing_because: str = ""
-
-
-@dataclass(frozen=True)
-class Distributedness:
-    """How a function's variance is spread over orders, subsets and units.
-
-    Attributes
-    ----------
-    n, draws
-        Units of the problem, and fresh draws that all estimates are from.
-    variance
-        Variance of the function under D; None if it is constant.
-    by_order
-        Order -> share of the variance that the found subsets of so many units carry (under
-        dependent units: add to those of fewer).
-    found, unexplained
-        Share of all found subsets, and the rest; they sum to 1.
-    units_90
-        The fewest units within which found subsets carry 90% of the energy *found*: of
-        ``found`` times the variance, however little that is.
-    subsets
-        The found subsets, in the attribution's order.
-    missing
-        Name of an attribute -> why it is None.
-    """
-
-    n: int
-    draws: int
-    variance: float | None
-    by_order: dict[int, Estimate]
-    found: Estimate | None
-    unexplained: Estimate | None
-    units_90: FewestUnits | None
-    subsets: tuple[FoundSubset, ...]
-    missing: dict[str, str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain JSON."""
-        return asdict(self)
-
-
 def distributedness(
-    attribution: Attribution, problem: Problem, *, draws: int = DRAWS, seed: int = 0
+    attribution: Attribution | Sequence[Attribution],
+    problem: Problem,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    same_inputs: bool | None = None,
 ) -> Distributedness:
     """Tell how distributed ``problem`` is over the units of the subsets an attribution found.
 
-    Everything is estimated on fresh draws of D that no method has seen, without the noise of a
-    noisy problem and without touching its budget; a truth plays no part. Scores of single units
-    count as subsets of one.
+    Everything is estimated on rows that no method has seen: the held-out inputs, each once, where
+    the problem has any, or else fresh draws of D; without the noise of a noisy problem and
+    without touching its budget. A truth plays no part. Scores of single units count as subsets
+    of one.
 
     Parameters
     ----------
     attribution
-        What was found, by any method.
+        What was found, by any method; or what several runs of it found, with other seeds or on
+        other samples of the inputs. Intervals of shares then hold the variance between the runs,
+        and else only what the rows add that shares are estimated on.
     problem
         The problem it is about.
     draws
-        Rows to evaluate; of given rows alone, no more than were given. Only a quarter as many
-        subsets as draws are looked at.
+        Rows to evaluate; of held-out inputs, no more than there are. Only a quarter as many
+        subsets as rows are looked at.
     seed
         Of the draws.
+    same_inputs
+        Whether several runs saw one data set, or bootstrap samples of it. If not given: where the
+        problem's D is a data set.
 
     Raises
     ------
     ValueError
-        ``draws`` is less than 8, or a subset has units that the problem lacks.
+        ``draws`` is less than 8, no attribution is given, or a subset has units that the problem
+        lacks.
     """
-    if draws < 2 * ROWS_PER_SUBSET:
-        raise ValueError(f"draws must be at least {2 * ROWS_PER_SUBSET}, not {draws}")
-    largest = max((subset[-1] for subset in attribution.subsets), default=-1)
-    if largest >= problem.n:
-        raise ValueError(f"the attribution has unit {largest} and the problem {problem.n} units")
+    runs = [attribution] if isinstance(attribution, Attribution) else list(attribution)
+    _check(runs, problem, draws)
     view = ScoringView(problem, seed_from(seed, "distributedness"))
-    if not view.any_pattern:
-        draws = min(draws, max(len(view.foreground), 2 * ROWS_PER_SUBSET))
-    x = view.sample(draws)
-    pattern, values = view.pattern(x), view.value(x).double()
-    looked_at = attribution.subsets[: draws // ROWS_PER_SUBSET]
+    scored = view.scored_rows(draws)
+    values, rows = scored.values.double(), len(scored.rows)
+    looked_at = [run.subsets[: rows // ROWS_PER_SUBSET] for run in runs]
     missing: dict[str, str] = {}
-    if len(looked_at) < len(attribution.subsets):
-        left_out = len(attribution.subsets) - len(looked_at)
-        missing["subsets"] = f"the last {left_out:,} are too many for {draws:,} draws"
+    left_out = len(runs[0].subsets) - len(looked_at[0])
+    if left_out:
+        missing["subsets"] = f"the last {left_out:,} are too many for {rows:,} {scored.of}"
+    warnings = [*_told_warnings(runs), *_few(len(looked_at[0]), scored)]
+    nothing = Distributedness(
+        n=problem.n,
+        draws=rows,
+        of=scored.of,
+        runs=len(runs),
+        variance=None,
+        decomposition="orthonormal characters" if view.uniform else "sequential, under D",
+        by_order={},
+        found=None,
+        unexplained=None,
+        by_order_of_run=(),
+        units_90=None,
+        subsets=(),
+        warnings=tuple(warnings),
+        missing=missing,
+    )
+    if rows < 2 * ROWS_PER_SUBSET:
+        why = f"{rows} {scored.of} are too few to estimate on: at least 8 are needed"
+        missing |= dict.fromkeys(("variance", "found", "unexplained", "units_90", "subsets"), why)
+        return nothing
     if values.min() == values.max():
         why = (
             f"the function, without any noise of its queries, is constant: "
-            f"all {draws:,} draws have the value {float(values[0]):g}"
+            f"all {rows:,} {scored.of} have the value {float(values[0]):g}"
         )
         missing |= dict.fromkeys(("variance", "found", "unexplained", "units_90"), why)
-        if looked_at:
+        if looked_at[0]:
             missing["subsets"] = why
-        return Distributedness(problem.n, draws, None, {}, None, None, None, (), missing)
-    if not looked_at:
-        why = f"no subset was found{_reason(attribution)}"
+        return nothing
+    if not any(looked_at):
+        why = f"no subset was found{_reason(runs[0])}"
         missing |= dict.fromkeys(("found", "units_90"), why)
-        nothing, variance = Estimate(1.0, 1.0, 1.0), float(values.var())
-        return Distributedness(problem.n, draws, variance, {}, None, nothing, None, (), missing)
-    rng = np.random.default_rng(seed_from(seed, "distributedness", "signs"))
-    signs = torch.from_numpy(rng.choice([-1.0, 1.0], (RESAMPLES, draws)))
-    known = energies(pattern, values, looked_at, uniform=view.uniform, signs=signs)
+        rest = Estimate(1.0, 1.0, 1.0)
+        return replace(nothing, variance=float(values.var()), unexplained=rest)
+    pattern = view.pattern(scored.rows)
+    known = _energies(looked_at, pattern, values, uniform=view.uniform, seed=seed)
+    if same_inputs is None:
+        same_inputs = problem.rows is not None
+    by_order, found, unexplained = combined(known, same_inputs=same_inputs)
+    of_run = tuple({} if run is None else run.by_order for run in known) if len(runs) > 1 else ()
     units_90 = _fewest(looked_at, known)
     if units_90 is None:
         missing["units_90"] = "the energy found cannot be told from zero"
-    return Distributedness(
-        problem.n,
-        draws,
-        known.variance,
-        known.by_order,
-        known.found,
-        known.unexplained,
-        units_90,
-        tuple(_subsets(attribution, looked_at, known, view, pattern, values)),
-        missing,
+    subsets: tuple[FoundSubset, ...] = ()
+    if known[0] is None:
+        missing["subsets"] = f"the first run found no subset{_reason(runs[0])}"
+    else:
+        subsets = tuple(_subsets(runs, looked_at, known[0], view, scored, seed))
+    return replace(
+        nothing,
+        variance=next(run.variance for run in known if run is not None),
+        by_order=by_order,
+        found=found,
+        unexplained=unexplained,
+        by_order_of_run=of_run,
+        units_90=units_90,
+        subsets=subsets,
+        warnings=(*warnings, *seed_warnings(of_run)),
     )
+
+
+def _check(runs: Sequence[Attribution], problem: Problem, draws: int) -> None:
+    if draws < 2 * ROWS_PER_SUBSET:
+        raise ValueError(f"draws must be at least {2 * ROWS_PER_SUBSET}, not {draws}")
+    if not runs:
+        raise ValueError("no attribution was given: give one, or one of each run")
+    largest = max((subset[-1] for run in runs for subset in run.subsets), default=-1)
+    if largest >= problem.n:
+        raise ValueError(f"the attribution has unit {largest} and the problem {problem.n} units")
 
 
 def _reason(attribution: Attribution) -> str:
@@ -204,44 +161,110 @@ def _reason(attribution: Attribution) -> str:
     return f": {why}" if isinstance(why, str) else ""
 
 
-def _fewest(subsets: tuple[Subset, ...], known: Energies) -> FewestUnits | None:
-    if known.found.low <= 0:
+def _told_warnings(runs: Sequence[Attribution]) -> list[str]:
+    """What the methods warn of, each sentence once."""
+    told: dict[str, None] = {}
+    for run in runs:
+        warnings = run.info.get("warnings")
+        if isinstance(warnings, list):
+            told |= dict.fromkeys(one for one in warnings if isinstance(one, str))
+    return list(told)
+
+
+def _few(subsets: int, scored: ScoredRows) -> list[str]:
+    """What to mind of a data set's inputs: that none were kept aside, or too few."""
+    rows, told = len(scored.rows), []
+    if scored.of == "inputs":
+        told.append(
+            f"no inputs were kept aside: figures are of the {rows:,} inputs that the method saw"
+        )
+    if scored.of != "fresh draws" and subsets * INPUTS_PER_SUBSET > rows:
+        told.append(f"{subsets:,} subsets are many for {rows:,} {scored.of} to estimate them on")
+    return told
+
+
+def _energies(
+    runs: Sequence[tuple[Subset, ...]],
+    pattern: Float[Tensor, "rows n"],
+    values: Float[Tensor, " rows"],
+    *,
+    uniform: bool,
+    seed: int,
+) -> list[Energies | None]:
+    """Energies of what each run found, on the same rows; None where it found nothing."""
+    known: dict[tuple[Subset, ...], Energies | None] = dict.fromkeys(runs)
+    each = -(-RESAMPLES // len(known))
+    for number, subsets in enumerate(known):
+        rng = np.random.default_rng(seed_from(seed, "distributedness", "signs", number))
+        signs = torch.from_numpy(rng.choice([-1.0, 1.0], (each, len(values))))
+        if subsets:
+            known[subsets] = energies(pattern, values, subsets, uniform=uniform, signs=signs)
+    return [known[subsets] for subsets in runs]
+
+
+def _fewest(
+    runs: Sequence[tuple[Subset, ...]], known: Sequence[Energies | None]
+) -> FewestUnits | None:
+    first = known[0]
+    if first is None or first.found.low <= 0:
         return None
-    units, exact = fewest_units(subsets, known.of_subset.numpy(), SHARE)
-    counts = [len(fewest_units(subsets, row, SHARE)[0]) for row in known.resampled.numpy()]
+    units, exact = fewest_units(runs[0], first.of_subset.numpy(), SHARE)
+    counts = [
+        len(fewest_units(subsets, row, SHARE)[0])
+        for subsets, run in zip(runs, known, strict=True)
+        if run is not None and run.found.low > 0
+        for row in run.resampled.numpy()
+    ]
     return FewestUnits(units, min(counts), max(counts), exact)
 
 
 def _subsets(
-    attribution: Attribution,
-    subsets: tuple[Subset, ...],
+    runs: Sequence[Attribution],
+    looked_at: Sequence[tuple[Subset, ...]],
     known: Energies,
     view: ScoringView,
-    pattern: Tensor,
-    values: Tensor,
+    scored: ScoredRows,
+    seed: int,
 ) -> list[FoundSubset]:
-    """Coefficient, energy and joint effect of each subset."""
-    joint = [subset for subset in subsets if len(subset) <= JOINT_ORDER]
-    held = dict(zip(joint, occupancy(lambda k: view.pattern(view.sample(k)), joint), strict=True))
-    centred = values - values.mean()
-    told = _own_intervals(attribution)
+    """Coefficient, energy, effects and stability of each subset of the first run."""
+    first, subsets = runs[0], looked_at[0]
+    generator = torch.Generator().manual_seed(seed_from(seed, "distributedness", "pairs"))
+    effects = on_off_effects(subsets, view, scored)
+    acting = interactions(subsets, view, scored, generator)
+    stable: list[tuple[int | None, int | None]] = [(None, None)] * len(subsets)
+    if len(runs) > 1:
+        stable = [*stability(view.pattern(scored.rows), looked_at)]
+    told = None if scored.of == "held-out inputs" else _own_intervals(first)
+    stand_ins = _stand_ins(first)
     found = []
     for i, subset in enumerate(subsets):
-        reported = float(attribution.coefficients[i])
+        reported = float(first.coefficients[i])
         coefficient = known.coefficients[i] if told is None else Estimate(reported, *told[i])
-        one = (subset, reported, coefficient, float(known.of_subset[i]))
-        if subset not in held:
-            why = f"the 2^{len(subset)} patterns of its units are too many for the draws"
-            found.append(FoundSubset(*one, missing_because=why))
-            continue
-        cell = cells_of(pattern[:, list(subset)])
-        shares, errors = joint_effects(cell, centred, held[subset])
-        whole, parts, beyond = map(Estimate.normal, shares.tolist(), errors.tolist())
-        if len(subset) == 1:
-            why = "a single unit has no parts"
-            found.append(FoundSubset(*one, joint=whole, missing_because=why))
-        else:
-            found.append(FoundSubset(*one, whole, parts, beyond))
+        whole, parts, beyond = effects.get(subset, (None, None, None))
+        why = ""
+        if whole is None:
+            why = f"the 2^{len(subset)} patterns of its units are too many for the "
+            why += "draws" if len(subset) > JOINT_ORDER else f"{len(scored.rows):,} {scored.of}"
+        elif len(subset) == 1:
+            parts, beyond, why = None, None, "a single unit has no parts"
+        of_value, of_margin, no_interaction = acting[subset]
+        found.append(
+            FoundSubset(
+                subset,
+                reported,
+                coefficient,
+                float(known.of_subset[i]),
+                whole,
+                parts,
+                beyond,
+                of_value,
+                of_margin,
+                stand_ins[i] if stand_ins else (),
+                *stable[i],
+                missing_because=why,
+                no_interaction_because=no_interaction,
+            )
+        )
     return found
 
 
@@ -252,3 +275,11 @@ def _own_intervals(attribution: Attribution) -> list[list[float]] | None:
         return None
     pairs = zip(attribution.coefficients, intervals, strict=True)
     return intervals if all(low <= c <= high for c, (low, high) in pairs) else None
+
+
+def _stand_ins(attribution: Attribution) -> list[tuple[Subset, ...]] | None:
+    """What could stand in the place of each subset, if the method tells it of each."""
+    told = attribution.info.get("stand_ins")
+    if not isinstance(told, list) or len(told) != len(attribution.subsets):
+        return None
+    return [tuple(tuple(sorted(other)) for other in others) for others in told]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.fourier.energy import Estimate
     from actspec_bench.problems.problem import Problem
-    from actspec_bench.spectra.distributedness import Distributedness, FoundSubset
+    from actspec_bench.spectra.found import Distributedness, FoundSubset
 
 __all__ = ["draw_spectrum", "draw_units", "grid_of", "unit_list"]
 
@@ -40,7 +40,8 @@ def unit_list(units: Sequence[int], names: Sequence[str]) -> str:
 def draw_spectrum(result: Distributedness, title: str) -> str:
     """Share of the variance by order, and the coefficients of found subsets as stems by order.
 
-    Bars and stems have their 95% intervals; of more than 48 subsets the first are drawn.
+    Bars and stems have their 95% intervals, dots are single runs where there are several; of
+    more than 48 subsets the first are drawn.
     """
 
     def draw(figure: Any) -> None:
@@ -73,6 +74,9 @@ def _draw_energy(axis: Any, result: Distributedness) -> None:
             ha="center",
             fontsize=8,
         )
+    for run in result.by_order_of_run:
+        values = [100 * run[order].value if order in run else 0.0 for order in result.by_order]
+        axis.plot(range(len(values)), values, ".", color="black", alpha=0.5, markersize=5)
     if not bars:
         axis.text(0.5, 0.5, "the function is constant", ha="center", transform=axis.transAxes)
         axis.set_axis_off()
@@ -208,11 +212,16 @@ def _members(axis: Any, found: FoundSubset, grid: tuple[int, int], names: Sequen
 
 
 def _short(found: FoundSubset, names: Sequence[str]) -> str:
-    """Coefficient and members, by name where the names are short."""
+    """Members, by name where the names are short, what could stand for them, and coefficient."""
     units = unit_list(found.units, names)
     if len(units) > 34:
         units = unit_list(found.units, [str(i) for i in range(len(names))])
-    return f"{units}\n{found.coefficient.value:+.3f}"
+    told = [units, f"{found.coefficient.value:+.3f}"]
+    if found.stand_ins:
+        more = len(found.stand_ins) - 1
+        other = unit_list(found.stand_ins[0], [str(i) for i in range(len(names))])
+        told.insert(1, f"or {other}" + (f" and {more} more" if more else ""))
+    return "\n".join(told)
 
 
 def _draw_strip(

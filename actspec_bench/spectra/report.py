@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actspec_bench.problems.inputs import DataInputs
 from actspec_bench.seeds import seed_from
-from actspec_bench.spectra.distributedness import Distributedness, distributedness
-from actspec_bench.spectra.pictures import draw_spectrum, draw_units, unit_list
-from actspec_bench.spectra.trace_pictures import draw_traces, joint_lines
+from actspec_bench.spectra.distributedness import distributedness
+from actspec_bench.spectra.found import Distributedness
+from actspec_bench.spectra.pictures import draw_spectrum, draw_units
+from actspec_bench.spectra.text import (
+    energy_tables,
+    method_lines,
+    side_texts,
+    subset_tables,
+    trace_tables,
+)
+from actspec_bench.spectra.trace_pictures import draw_traces
 from actspec_bench.spectra.tracing import Trace, traced
 
 if TYPE_CHECKING:
-    from actspec_bench.fourier.energy import Estimate
+    from collections.abc import Sequence
+
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.instance import Instance
     from actspec_bench.problems.problem import Problem
@@ -23,19 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Report"]
 
-ROWS_SHOWN = 20
 NAMES = ("spectrum.svg", "units.svg", "trace.svg", "spectrum.json")
-JOINT_ROWS = 16
 
 
 @dataclass(frozen=True)
 class Report:
-    """One attribution, how distributed it shows the function to be, and its traces.
+    """Runs of a method, how distributed they show the function to be, and traces.
 
     Attributes
     ----------
     cell, problem, found
-        What was run on what, and what came of it.
+        What was run on what, and what came of it, in the first run.
     result, traces
         All that is told; no traces if none were asked for.
     inputs
@@ -54,15 +60,21 @@ class Report:
 
     @classmethod
     def make(
-        cls, cell: Cell, instance: Instance, problem: Problem, found: Attribution, *, traces: int
+        cls,
+        cell: Cell,
+        instance: Instance,
+        problem: Problem,
+        runs: Sequence[Attribution],
+        *,
+        traces: int,
     ) -> Report:
-        """Measure an attribution, and trace its first ``traces`` subsets."""
+        """Measure what ``runs`` found, and trace the first ``traces`` subsets of the first."""
         seed = seed_from("spectrum", cell.task_identity)
-        result = distributedness(found, problem, seed=seed)
+        result = distributedness(runs, problem, seed=seed)
         inputs = instance.inputs() if traces and instance.inputs is not None else None
         first = {one.units: one.reported for one in result.subsets[:traces]}
         told = traced(first, problem, inputs, seed=seed) if first else []
-        return cls(cell, problem, found, result, told, inputs)
+        return cls(cell, problem, runs[0], result, told, inputs)
 
     @property
     def title(self) -> str:
@@ -111,136 +123,30 @@ class Report:
             "readout": self.problem.readout,
             "notes": list(self.problem.notes),
             **self.result.as_dict(),
+            "units_left_out": self.found.info.get("units_left_out", {}),
+            "unexplained_by_method": self.found.info.get("unexplained"),
             "traces": [self._trace_dict(one) for one in self.traces],
             "files": [path.name for path in self.files],
         }
 
     def text(self) -> str:
         """Return tables for a terminal."""
+        result, problem = self.result, self.problem
+        units_only = self.found.returns == "units"
         parts = [
             self.title,
-            *self._energy(),
-            *self._subsets(),
-            *(line for one in self.traces for line in self._trace(one)),
-            *(f"note: {note}" for note in self.problem.notes),
+            *energy_tables(result, problem),
+            *subset_tables(result, problem, method=self.cell.method.name, units_only=units_only),
+            *method_lines(self.found.info, result, problem.unit_names),
+            *(line for one in self.traces for line in trace_tables(one, problem, self.inputs)),
+            *(f"note: {note}" for note in problem.notes),
             "written: " + ", ".join(map(str, self.files)),
         ]
         return "\n\n".join(parts)
 
-    def _energy(self) -> list[str]:
-        from tabulate import tabulate
-
-        result, missing = self.result, self.result.missing
-        if result.variance is None:
-            return [missing["variance"]]
-        rows = [[order, *_percent(share)] for order, share in result.by_order.items()]
-        if result.found is not None:
-            rows.append(["all found", *_percent(result.found)])
-        if result.unexplained is not None:
-            rows.append(["not found", *_percent(result.unexplained)])
-        header = ["order", "% of variance", "95% interval"]
-        told = [tabulate(rows, header, disable_numparse=True)]
-        about = f"variance of the {self.problem.readout}: {result.variance:.4g}, over "
-        told[0] += f"\n{about}{result.draws:,} fresh draws"
-        if not self.problem.uniform:
-            told[0] += "; units may depend on each other: an order has what it adds to those below"
-        if result.units_90 is None or result.found is None:
-            return [*told, f"units for 90% of the energy found: none, {missing['units_90']}"]
-        least = result.units_90
-        told.append(
-            f"{'' if least.exact else 'at most '}{len(least.units)} [{least.low}, {least.high}] of "
-            f"{result.n} units carry 90% of the energy found (which is "
-            f"{100 * result.found.value:.1f}% of the variance): "
-            f"{unit_list(least.units, self.problem.unit_names)}"
-        )
-        return told
-
-    def _subsets(self) -> list[str]:
-        from tabulate import tabulate
-
-        if not self.result.subsets:
-            return []
-        names = self.problem.unit_names
-        rows = [
-            [
-                unit_list(one.units, names),
-                f"{one.coefficient.value:+.3f}",
-                f"[{one.coefficient.low:+.3f}, {one.coefficient.high:+.3f}]",
-                f"{100 * one.energy:z.1f}",
-                *(_effect(effect) for effect in (one.joint, one.parts, one.beyond)),
-            ]
-            for one in self.result.subsets[:ROWS_SHOWN]
-        ]
-        header = ["units", "coefficient", "95% interval", "energy %"]
-        header += ["joint effect %", "best of its parts %", "beyond them %"]
-        told = tabulate(rows, header, disable_numparse=True, maxcolwidths=[44, *[None] * 6])
-        left = len(self.result.subsets) - len(rows)
-        if left:
-            told += f"\nand {left} more, in spectrum.json"
-        if "subsets" in self.result.missing:
-            told += f"\n{self.result.missing['subsets']}"
-        if self.found.returns == "units":
-            told += (
-                f"\n{self.cell.method.name} scores single units: they are taken as subsets of "
-                "one, with the coefficients of a least-squares fit"
-            )
-        return [told]
-
-    def _trace(self, one: Trace) -> list[str]:
-        from tabulate import tabulate
-
-        names = self.problem.unit_names
-        heading = f"trace of {unit_list(one.units, names)} (reported {one.coefficient:+.3f}), "
-        heading += f"over {one.rows:,} {one.of}"
-        table = tabulate(
-            joint_lines(one, JOINT_ROWS),
-            ["states", "share", "mean value"],
-            disable_numparse=True,
-        )
-        left = len(one.table) - JOINT_ROWS
-        if left > 0:
-            table += f"\nand {left} more patterns, in spectrum.json"
-        told = [heading, table]
-        if self._is_sentence():
-            marked = (f"[{w}]" if i in one.units else w for i, w in enumerate(names))
-            told.insert(1, " ".join(marked))
-        for side, texts in zip(one.sides, self._texts(one), strict=True):
-            if texts:
-                lines = [f"{place}. {text}" for place, text in enumerate(texts, 1)]
-                share = f"{100 * side.share:.1f}% of {one.of}"
-                told.append("\n".join([f"character {side.character:+d}, {share}:", *lines]))
-        return told
-
-    def _is_sentence(self) -> bool:
-        """Whether the units are words of one input, whose names are the words in their order."""
-        problem = self.problem
-        return (
-            problem.kind == "masked"
-            and problem.layout is None
-            and problem.unit_names != tuple(map(str, range(problem.n)))
-        )
-
-    def _texts(self, one: Trace) -> list[list[str]]:
-        """Strongest sentences of each side; none where the inputs are no texts."""
-        if not isinstance(self.inputs, DataInputs):
-            return [[], []]
-        return [
-            [text for row in side.strongest if isinstance(text := self.inputs.originals[row], str)]
-            for side in one.sides
-        ]
-
     def _trace_dict(self, one: Trace) -> dict[str, Any]:
         told = one.as_dict()
-        for side, texts in zip(told["sides"], self._texts(one), strict=True):
+        for side, texts in zip(told["sides"], side_texts(one, self.inputs), strict=True):
             if texts:
                 side["texts"] = texts
         return told
-
-
-def _percent(share: Estimate) -> list[str]:
-    value, low, high = (f"{100 * one:z.1f}" for one in (share.value, share.low, share.high))
-    return [value, f"[{low}, {high}]"]
-
-
-def _effect(effect: Estimate | None) -> str:
-    return "-" if effect is None else " ".join(_percent(effect))

@@ -81,8 +81,8 @@ def _examples(
             block.suptitle(_heading(trace, names), fontsize=9, x=0.02, ha="left")
             places = block.add_gridspec(2, EXAMPLES + 4, width_ratios=WIDTHS)
             for row, (side, mean) in enumerate(zip(trace.sides, sides, strict=True)):
-                _label(block.add_subplot(places[row, 0]), side)
-                shown = [mean, *images[list(side.strongest[:EXAMPLES])]] if side.rows else []
+                _label(block.add_subplot(places[row, 0]), side, trace.of)
+                shown = [mean, *images[list(side.strongest[:EXAMPLES])]] if side.strongest else []
                 for column, image in enumerate(shown):
                     told = ("mean", "strongest")[column] if row == 0 and column < 2 else ""
                     place = places[row, 1 if column == 0 else 2 + column]
@@ -114,9 +114,9 @@ def _show(
     axis.spines[:].set_color("#bbbbbb")
 
 
-def _label(axis: Any, side: Side) -> None:
+def _label(axis: Any, side: Side, of: str) -> None:
     axis.set_axis_off()
-    lines = [f"character {side.character:+d}", f"{100 * side.share:.1f}% of inputs"]
+    lines = [f"character {side.character:+d}", f"{100 * side.share:.1f}% of", of]
     if side.mean is not None:
         lines.append(f"mean value {side.mean.value:+.2f}")
     axis.text(0, 0.5, "\n".join(lines), fontsize=8, va="center", transform=axis.transAxes)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["JointRow", "Side", "Trace", "mean_images", "trace", "traced"]
+__all__ = ["JointRow", "Side", "Trace", "mean_images", "strongest_rows", "trace", "traced"]
 
 DRAWS = 16_384
 STRONGEST = 6
@@ -38,11 +38,12 @@ class Side:
     character
         +1 or -1.
     rows, share
-        How many they are, and of all rows which share.
+        How many they are, and of all rows looked at which share.
     mean
         Mean value of the function over them; None if they are too few.
     strongest
-        Numbers of the rows that drive it most (see `trace`), strongest first.
+        Numbers of the inputs of the data set behind the problem that drive it most (see
+        `strongest_rows`), strongest first; none of draws.
     """
 
     character: int
@@ -75,8 +76,8 @@ class Trace:
     coefficient
         What the method reported of it.
     rows, of
-        How many rows were looked at, and what they are: ``"inputs"`` of the data set behind the
-        problem, or ``"draws"`` of D.
+        How many rows were looked at, and what they are: ``"held-out inputs"``, ``"inputs"`` of
+        the data set behind the problem, or ``"fresh draws"`` of D.
     sides
         The rows with character +1, then those with -1.
     table
@@ -103,9 +104,10 @@ def traced(
     seed: int = 0,
     strongest: int = STRONGEST,
 ) -> list[Trace]:
-    """Trace each subset over the data set behind the problem, or without one over draws of D.
+    """Trace each subset over held-out inputs, where there are none over those behind the problem.
 
-    Values are unmetered and without noise.
+    Where no data set is behind it either, over draws of D. Values are unmetered and without
+    noise.
 
     Parameters
     ----------
@@ -116,46 +118,48 @@ def traced(
     seed
         Of the draws.
     strongest
-        How many inputs to name on each side; of draws none are named.
+        How many inputs to name on each side, of those that `inputs` holds.
     """
     view = ScoringView(problem, seed_from(seed, "tracing"))
-    from_data = isinstance(inputs, DataInputs)
-    x = inputs.activations if isinstance(inputs, DataInputs) else view.sample(DRAWS)
-    with torch.no_grad():
-        margins = view.margin(x)
-    values = view.value(x).double()
-    pattern = view.pattern(x)
-    scale = x.std(0)
-    distance = (x - view.threshold).abs() / torch.where(scale > 0, scale, 1.0)
+    scored = view.scored_rows(DRAWS)
+    x, values, of = scored.rows, scored.values, scored.of
+    named: dict[Subset, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    if isinstance(inputs, DataInputs):
+        activations = inputs.activations
+        with torch.no_grad():
+            margins = view.margin(activations)
+        if of != "held-out inputs":
+            x, values, of = activations, view.read(margins), "inputs"
+        pattern = view.pattern(activations)
+        scale = activations.std(0)
+        distance = (activations - view.threshold).abs() / torch.where(scale > 0, scale, 1.0)
+        named = {
+            subset: strongest_rows(subset, coefficient, pattern, distance, margins, strongest)
+            for subset, coefficient in subsets.items()
+        }
     return [
         trace(
             subset,
             coefficient,
-            pattern,
-            distance,
-            margins,
-            values,
+            view.pattern(x),
+            values.double(),
             decision=view.readout == "decision",
-            of="inputs" if from_data else "draws",
-            strongest=strongest if from_data else 0,
+            of=of,
+            strongest=named.get(subset, ((), ())),
         )
         for subset, coefficient in subsets.items()
     ]
 
 
-def trace(
+def strongest_rows(
     subset: Subset,
     coefficient: float,
     pattern: Float[Tensor, "rows n"],
     distance: Float[Tensor, "rows n"],
     margins: Float[Tensor, " rows"],
-    values: Float[Tensor, " rows"],
-    *,
-    decision: bool,
-    of: str,
-    strongest: int,
-) -> Trace:
-    r"""Trace one subset over given rows.
+    most: int,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    r"""Numbers of the rows that drive a subset's character most to +1, and to -1.
 
     A row drives the character the more, the further the subset's units are from their
     thresholds, :math:`\sum_{i \in S} |x_i - t_i| / sd(x_i)`: the less a small change of them
@@ -167,32 +171,58 @@ def trace(
     ----------
     pattern, distance
         State of each unit, and how far it is from its threshold, in standard deviations.
-    margins, values
-        The function before and after any sign is taken.
+    margins
+        The function before any sign is taken.
+    most
+        How many to name on each side.
+    """
+    character = pattern[:, list(subset)].prod(1)
+    strength = distance[:, list(subset)].sum(1)
+    first, second = (
+        _strongest(character == sign, strength, margins * sign * (1 if coefficient >= 0 else -1))
+        for sign in (1, -1)
+    )
+    return tuple(first[:most]), tuple(second[:most])
+
+
+def _strongest(there: Tensor, strength: Tensor, along: Tensor) -> list[int]:
+    rows = torch.nonzero(there)[:, 0]
+    order = rows[along[rows].argsort(descending=True, stable=True)]
+    ties = (strength[order] * 10**TIES).round()
+    numbers: list[int] = order[ties.argsort(descending=True, stable=True)].tolist()
+    return numbers
+
+
+def trace(
+    subset: Subset,
+    coefficient: float,
+    pattern: Float[Tensor, "rows n"],
+    values: Float[Tensor, " rows"],
+    *,
+    decision: bool,
+    of: str,
+    strongest: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
+) -> Trace:
+    """Trace one subset over given rows.
+
+    Parameters
+    ----------
+    pattern, values
+        State of each unit, and the function, in each row.
     decision
         Whether values are signs.
-    of, strongest
-        What the rows are, and how many to name on each side.
+    of
+        What the rows are.
+    strongest
+        What `strongest_rows` names.
     """
     members = pattern[:, list(subset)]
     character = members.prod(1)
-    strength = distance[:, list(subset)].sum(1)
     sides = []
-    for sign in (1, -1):
-        rows = torch.nonzero(character == sign)[:, 0]
-        along = margins[rows] * sign * (1 if coefficient >= 0 else -1)
-        order = along.argsort(descending=True, stable=True)
-        ties = (strength[rows][order] * 10**TIES).round()
-        order = order[ties.argsort(descending=True, stable=True)]
-        sides.append(
-            Side(
-                sign,
-                len(rows),
-                len(rows) / len(values),
-                _mean(values[rows], decision=decision),
-                tuple(rows[order[:strongest]].tolist()),
-            )
-        )
+    for sign, named in zip((1, -1), strongest, strict=True):
+        there = values[character == sign]
+        mean = _mean(there, decision=decision)
+        sides.append(Side(sign, len(there), len(there) / len(values), mean, named))
     states, cell, counts = torch.unique(members, dim=0, return_inverse=True, return_counts=True)
     table = [
         JointRow(
@@ -211,7 +241,7 @@ def mean_images(
     images: Float[Tensor, "rows height width"],
     pattern: Float[Tensor, "rows n"],
 ) -> Float[ndarray, "traces 2 height width"]:
-    """Mean image of the rows with character +1, and of those with -1; NaN where there are none."""
+    """Mean image of inputs with character +1, and of those with -1; NaN where there are none."""
     means = [
         images[pattern[:, list(one.units)].prod(1) == side.character].mean(0)
         for one in traces

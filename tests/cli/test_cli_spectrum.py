@@ -66,8 +66,8 @@ def test_digits_are_traced_to_images(tmp_path: Path) -> None:
     # Two means, their difference and six examples a side, for each subset.
     assert len(images) == 15 * len(told["traces"])
     for trace in told["traces"]:
-        assert trace["of"] == "inputs"
-        assert sum(side["rows"] for side in trace["sides"]) == trace["rows"] == 1347
+        assert trace["of"] == "held-out inputs"
+        assert sum(side["rows"] for side in trace["sides"]) == trace["rows"] == 450
         assert f"(reported {trace['coefficient']:+.3f})" in done.stdout
 
 
@@ -106,10 +106,52 @@ def test_scores_of_units_are_drawn_as_units(tmp_path: Path) -> None:
     assert not any(word.startswith(("+0.", "-0.")) for word in titles)
 
 
+def test_several_runs_tell_what_one_would_not(tmp_path: Path) -> None:
+    """A method that finds another unit with each seed, and tells things beside its subsets."""
+    (tmp_path / "plug.py").write_text(
+        "import torch\n"
+        "from actspec_bench import Attribution, method\n"
+        "@method('fickle', returns='subsets', family='f')\n"
+        "def fickle(problem):\n    'Fickle.'\n"
+        "    one = int(torch.randint(2, 8, (1,), generator=problem.generator))\n"
+        "    info = {'stand_ins': [[[0, 2], [0, 3], [0, 4]], []], 'warnings': ['few inputs'],\n"
+        "            'units_left_out': {'nearly constant': [5, 6]},\n"
+        "            'unexplained': [0.2, 0.1, 0.3]}\n"
+        "    return Attribution.from_subsets({(0, 1): 1.0, (one,): 0.5}, info=info)\n"
+    )
+    words = ("spectrum", "planted-parity[n=8,order=1,terms=8]", "-m", "fickle")
+    done = run(*words, "--plugin", "plug.py", "--runs", "4", "--out", "r", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads((tmp_path / "r" / "spectrum.json").read_text())
+    assert told["runs"] == len(told["by_order_of_run"]) == 4
+    assert told["decomposition"] == "orthonormal characters"
+    pair, single = told["subsets"]
+    assert (pair["runs_exact"], pair["runs_alike"]) == (4, 4)
+    assert single["runs_exact"] < 4
+    assert pair["stand_ins"] == [[0, 2], [0, 3], [0, 4]]
+    assert told["unexplained_by_method"] == [0.2, 0.1, 0.3]
+    assert told["units_left_out"] == {"nearly constant": [5, 6]}
+    assert pair["interaction"]["value"] == 0
+    for said in (
+        "means over 4 runs of the method with other seeds; intervals hold",
+        "warning: few inputs",
+        "warning: order 1 would change with the seed",
+        "left out, nearly constant: 5, 6",
+        "by the method's own account 20.0% [10.0, 30.0] is not explained",
+        "0, 2 | 0, 3 and 1 more",
+        "of which a sum of functions of single units has none",
+    ):
+        assert said in done.stdout
+    assert "or 0, 2 and 2 more" in words_in(tmp_path / "r" / "units.svg")
+    alone = run(*words, "--plugin", "plug.py", "--runs", "1", "--out", "o", cwd=tmp_path).stdout
+    assert "one run of the method: how its search varies with its seed is not" in alone
+    assert "found in" not in alone
+
+
 def test_nothing_to_find_is_said_with_its_reason(tmp_path: Path) -> None:
     done = run("spectrum", "planted-nothing[n=8]", "--trace", "--out", "n", cwd=tmp_path)
     assert done.returncode == 0
-    assert "is constant: all 16,384 draws have the value 0" in done.stdout
+    assert "is constant: all 16,384 fresh draws have the value 0" in done.stdout
     assert "no subset found" in words_in(tmp_path / "n" / "spectrum.svg", least=1)
     assert not (tmp_path / "n" / "units.svg").exists()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
+import torch
 from scoring import built, parity_sum, rng
 
 from actspec_bench import Attribution, Problem, attribute, distributedness
@@ -114,7 +114,7 @@ def test_what_is_undefined_is_missing_with_its_reason() -> None:
     assert constant.variance is None
     assert constant.by_order == {}
     assert set(constant.missing) == {"variance", "found", "unexplained", "units_90", "subsets"}
-    assert "all 16,384 draws have the value 2" in constant.missing["found"]
+    assert "all 16,384 fresh draws have the value 2" in constant.missing["found"]
     nothing = distributedness(found(reason="tau is high"), parity_sum(TERMS, 8))
     assert nothing.units_90 is None
     assert nothing.missing["found"] == "no subset was found: tau is high"
@@ -128,12 +128,13 @@ def test_a_given_sample_is_not_asked_for_more_than_it_holds() -> None:
     x = rng(0).choice([-1.0, 1.0], (300, 6))
     problem = Problem.from_samples(x, x[:, 0] * x[:, 1])
     told = distributedness(attribute("actspec", problem), problem)
-    assert told.draws == len(np.unique(x, axis=0))
+    assert (told.draws, told.of) == (75, "held-out inputs")
     assert told.by_order[2].value == pytest.approx(1)
     every = [(i, j, k) for i in range(6) for j in range(i) for k in range(j)]
     many = distributedness(found(*(tuple(sorted(s)) for s in every)), problem, draws=40)
     assert len(many.subsets) == 10
-    assert many.missing["subsets"] == "the last 10 are too many for 40 draws"
+    assert many.warnings == ("10 subsets are many for 40 held-out inputs to estimate them on",)
+    assert many.missing["subsets"] == "the last 10 are too many for 40 held-out inputs"
 
 
 def test_wrong_arguments_are_told() -> None:
@@ -141,3 +142,46 @@ def test_wrong_arguments_are_told() -> None:
         distributedness(found((0,)), parity_sum(TERMS, 8), draws=4)
     with pytest.raises(ValueError, match="has unit 9 and the problem 8 units"):
         distributedness(found((9,)), parity_sum(TERMS, 8))
+
+
+def test_given_held_out_inputs_decide_every_figure() -> None:
+    """Rows of which one unit tells everything, and held-out rows of which another does."""
+    draw = rng(0)
+    x, held = (torch.from_numpy(draw.choice([-1.0, 1.0], (400, 4))) for _ in range(2))
+    problem = Problem.from_samples(x, x[:, 0], heldout=(held, 2 * held[:, 1] + 2))
+    told = distributedness(found((0,), (1,), intervals_95=[[0.9, 1.1], [0.9, 1.1]]), problem)
+    assert (told.draws, told.of) == (400, "held-out inputs")
+    assert told.variance == pytest.approx(4, rel=0.02)
+    first, second = told.subsets
+    assert (first.energy, second.energy) == pytest.approx((0, 1), abs=0.01)
+    assert (first.coefficient.value, second.coefficient.value) == pytest.approx((0, 2), abs=1e-6)
+    assert (first.reported, second.reported) == (1.0, 0.99)
+    assert second.joint is not None
+    assert second.joint.value == pytest.approx(1, abs=0.01)
+
+
+def test_few_inputs_of_which_none_is_kept_aside_are_warned_of() -> None:
+    x = rng(0).choice([-1.0, 1.0], (60, 4))
+    told = distributedness(found((0,)), Problem.from_samples(x, x[:, 0]))
+    assert (told.draws, told.of) == (60, "inputs")
+    assert told.warnings == (
+        "no inputs were kept aside: figures are of the 60 inputs that the method saw",
+    )
+
+
+def test_hardly_any_held_out_inputs_are_no_ground_to_tell_anything() -> None:
+    x = rng(0).choice([-1.0, 1.0], (60, 4))
+    problem = Problem.from_samples(x, x[:, 0], heldout=(x[:5], x[:5, 0]))
+    told = distributedness(found((0,)), problem)
+    assert told.variance is None
+    assert set(told.missing) == {"variance", "found", "unexplained", "units_90", "subsets"}
+    assert told.missing["found"].startswith("5 held-out inputs are too few")
+
+
+def test_of_which_decomposition_energies_are_is_said() -> None:
+    assert distributedness(found((0,)), parity_sum(TERMS, 8)).decomposition == (
+        "orthonormal characters"
+    )
+    x = rng(0).choice([-1.0, 1.0], (100, 4))
+    told = distributedness(found((0,)), Problem.from_samples(x, x[:, 0]))
+    assert told.decomposition == "sequential, under D"

@@ -12,6 +12,7 @@ from scoring import parity_sum, rng
 
 from actspec_bench import Problem
 from actspec_bench.problems.inputs import DataInputs
+from actspec_bench.problems.kinds import interchange
 from actspec_bench.spectra.tracing import mean_images, traced
 
 ROWS = 300
@@ -79,7 +80,7 @@ def test_mean_images_are_those_of_the_classes(inputs: DataInputs) -> None:
 
 def test_without_inputs_draws_are_traced_and_none_is_named() -> None:
     (told,) = traced({(1, 2): 1.0}, problem_of("margin"))
-    assert (told.of, told.rows) == ("draws", 16_384)
+    assert (told.of, told.rows) == ("fresh draws", 16_384)
     assert all(side.strongest == () for side in told.sides)
     for row in told.table:
         assert row.share == pytest.approx(0.25, abs=0.02)
@@ -99,3 +100,19 @@ def test_the_interval_of_a_mean_decision_is_wilsons() -> None:
         low, high = test.proportion_ci(method="wilson")
         assert (row.mean.low, row.mean.high) == pytest.approx((2 * low - 1, 2 * high - 1))
         assert row.mean.high - row.mean.low > 1e-4
+
+
+def test_held_out_inputs_are_counted_and_those_behind_the_problem_named(inputs: DataInputs) -> None:
+    x = inputs.activations
+    held = torch.from_numpy(rng(5).standard_normal((90, 4)).clip(0)).float()
+    source = interchange(lambda a: a[:, 0], x, readout="margin", foreground=x[:8], heldout=held)
+    (told,) = traced({(1,): 1.0}, Problem(source), inputs)
+    assert (told.of, told.rows) == ("held-out inputs", 90)
+    first, second = told.sides
+    there = held[:, 1] > 0
+    assert (first.rows, second.rows) == (int(there.sum()), int((~there).sum()))
+    assert first.mean is not None
+    assert first.mean.value == pytest.approx(float(held[there, 0].mean()), abs=1e-6)
+    assert first.strongest == tuple(x[:, 1].argsort(descending=True)[:6].tolist())
+    assert len(second.strongest) == 6
+    assert (x[list(second.strongest), 1] == 0).all()
