@@ -62,7 +62,13 @@ def label(axis: Any, ends: list[End]) -> None:
             color=end.colour,
             va="center",
             fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "alpha": 0.6},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": end.colour,
+                "linewidth": 0.5,
+                "alpha": 0.6,
+                "relpos": (0, 0.5),
+            },
         )
 
 

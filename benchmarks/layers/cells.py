@@ -136,7 +136,8 @@ def best_rival(
 def verdict(figure: Figure, setting: Setting, table: dict[tuple[str, str], Cell]) -> Verdict:
     """Judge one figure by the runs of ``actspec`` in its setting.
 
-    A run without a result leaves no figure reached.
+    A run without a result leaves no figure reached. Numbers are compared as tables show them, to
+    two decimals, but a recall: that is 1 or it is not.
     """
     cell = table.get((setting.name, OURS))
     if cell is None or not cell.finished:
@@ -151,14 +152,14 @@ def verdict(figure: Figure, setting: Setting, table: dict[tuple[str, str], Cell]
     measured = f"{name} {spread:.2f}"
     if figure.metric == "recall":
         measured += f", at most {cell.most_twins} with a twin"
-        whole = whole and cell.most_twins == 0
+        return Verdict(measured, whole and cell.most_twins == 0 and spread.mean >= 1)
     least = figure.value
     if least is None:
         control = best_rival(table, setting.name, figure.metric, controls=True)
         if control is None:
             return Verdict(measured, None)
         least = control[1]
-    return Verdict(measured, whole and spread.mean >= least)
+    return Verdict(measured, whole and round(spread.mean, 2) >= round(least, 2))
 
 
 def _of_ratio(figure: Figure, cell: Cell, spread: Spread | None, *, whole: bool) -> Verdict:
@@ -168,4 +169,4 @@ def _of_ratio(figure: Figure, cell: Cell, spread: Spread | None, *, whole: bool)
         return Verdict(f"nothing claimed, {told}", whole and not cell.silent)
     assert figure.value is not None
     measured = f"{NAMES['ratio']} {spread:.2f}, {told}"
-    return Verdict(measured, whole and not cell.silent and spread.mean >= figure.value)
+    return Verdict(measured, whole and not cell.silent and round(spread.mean, 2) >= figure.value)

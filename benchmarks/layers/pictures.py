@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import NullFormatter
+
 from actspec_bench.figures import COLOURS
 from benchmarks.layers.cells import Cell, cells
 from benchmarks.layers.contestants import CONTESTANTS
@@ -80,6 +82,8 @@ def _scale(axes: list[Any], scale: Sequence[Measured]) -> None:
             points = [p for p in scale if p.curve == curve]
             done = [(p.size, getattr(p, name)) for p in points if getattr(p, name)]
             axis.set(xscale="log", yscale="log")
+            axis.set_xticks([p.size for p in points], [f"{p.size:,}" for p in points])
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_xlabel(AXES[curve])
             axis.set_ylabel(unit)
             axis.plot(*zip(*done, strict=True), color=COLOURS[0], marker="o", markersize=4.5)

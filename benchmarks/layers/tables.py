@@ -50,7 +50,9 @@ READ = {
         "five subsets of two seeds have in common (Jaccard), over all pairs. *soft@5*: mean over "
         "the first five of the best |correlation| under D with one of the other seed's. *R^2 on "
         "mixtures*: the same model fitted and scored where each unit comes from one of two rows by "
-        "a fair coin. Seconds are of one thread. Ridge and trees return models and no subsets."
+        "a fair coin. Seconds are of one thread. Ridge and trees return models and no subsets. "
+        "`random` and `constant` see nothing of the function: what they reach, any subsets or "
+        "units reach, and an answer that never changes need not say anything."
     ),
     "fresh": (
         "R^2 of the linear model on the characters of all subsets reported, fitted on the inputs "
