@@ -59,9 +59,11 @@ def test_agreement_of_several_answers_is_the_mean_over_pairs_of_their_first_five
 def test_pursuit_takes_subsets_in_the_order_of_a_pursuit_by_hand(biased: bool) -> None:
     pattern, values = dependent(400, 7)
     problem = Problem.from_samples(torch.from_numpy(pattern), torch.from_numpy(values))
-    seen = problem.foreground
-    found = list(rivals.pursuit(problem, 2, biased=biased).subsets)
-    x, y = problem.pattern(seen).double().numpy(), problem.value(seen).double().numpy()
+    found = rivals.pursuit(problem, 2, biased=biased)
+    seen = problem.rows
+    assert seen is not None
+    x = problem.pattern(seen).double().numpy()
+    y = problem.value_of_rows(torch.arange(len(seen))).double().numpy()
     subsets = rivals.pursuit_candidates(x, y, 2)
     assert len(subsets) == 7 + 21
     basis = (x - x.mean(0)) / x.std(0) if biased else x
@@ -73,7 +75,12 @@ def test_pursuit_takes_subsets_in_the_order_of_a_pursuit_by_hand(biased: bool) -
         taken.append(int(np.abs(columns.T @ rest).argmax()))
         chosen = columns[:, taken]
         rest = y - y.mean() - chosen @ np.linalg.lstsq(chosen, y - y.mean(), rcond=None)[0]
-    assert found[:8] == [subsets[i] for i in taken]
+    assert list(found.subsets[:8]) == [subsets[i] for i in taken]
+    assert (np.diff(found.importance) < 0).all()
+    # With as many columns as were taken, the coefficients are those of least squares.
+    design = np.stack([basis[:, list(s)].prod(1) for s in found.subsets], axis=1)
+    fitted = np.linalg.lstsq(design - design.mean(0), y - y.mean(), rcond=None)[0]
+    assert found.coefficients == pytest.approx(fitted)
 
 
 def test_candidates_are_units_that_vary_and_sets_of_the_strongest() -> None:
@@ -111,8 +118,7 @@ def test_rivals_find_what_is_planted_and_spend_no_more_than_the_budget() -> None
 
 def test_the_p_biased_pursuit_multiplies_what_units_deviate_by() -> None:
     rng = np.random.default_rng(0)
-    # Rows that are given twice count once: the other units keep all of them apart.
-    x = np.where(rng.random((4000, 32)) < [0.9, 0.9, *[0.5] * 30], 1.0, -1.0)
+    x = np.where(rng.random((4000, 4)) < 0.9, 1.0, -1.0)
     deviations, states = (x[:, 0] - 0.8) * (x[:, 1] - 0.8), x[:, 0] * x[:, 1]
     of_deviations, of_states = Problem.from_samples(x, deviations), Problem.from_samples(x, states)
     assert rivals.pursuit(of_deviations, 2, biased=True).subsets[0] == (0, 1)

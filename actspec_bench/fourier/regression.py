@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.fourier import Subset
 
-__all__ = ["Fit", "discoveries", "fresh_r2", "least_squares", "linearly_independent"]
+__all__ = ["Fit", "discoveries", "fresh_r2", "least_squares", "linearly_independent", "on_design"]
 
 NUMERICAL_FLOOR = 1e-5
 EXACT_FIT = 1e-6
@@ -70,8 +70,17 @@ def least_squares(
     contribute to it, 3 (sum v)^2 / sum v^2 for contributions v whose roots are normal, if that
     is less: a few large groups do not make a normal mean (Satterthwaite 1946).
     """
-    mask = membership([(), *subsets], pattern.shape[1])
-    design = characters(pattern, mask).double()
+    mask = membership(subsets, pattern.shape[1])
+    return on_design(characters(pattern, mask), values, group)
+
+
+def on_design(
+    columns: Float[Tensor, "rows columns"],
+    values: Float[Tensor, " rows"],
+    group: Int[Tensor, " rows"] | None = None,
+) -> Fit:
+    """Fit ``values`` on an intercept and any ``columns``; all else as in `least_squares`."""
+    design = torch.cat([torch.ones(len(columns), 1), columns], dim=1).double()
     outcome = values.double()
     rows = len(outcome)
     if group is None:

@@ -24,10 +24,13 @@ class Attribution:
     Attributes
     ----------
     subsets
-        Sorted index tuples, largest ``|coefficient|`` first (ties: shorter, then smaller
-        indices, first). The empty set is never among them.
+        Sorted index tuples, most important first (ties: shorter, then smaller indices, first).
+        The empty set is never among them.
     coefficients
         One signed number a subset, in the same order.
+    importance
+        What each subset counts for, in the same order: ``|coefficient|``, unless the method ranks
+        by something else, such as by what a subset adds to those before it.
     returns
         ``"units"`` if the method scored single units only, else ``"subsets"``.
     info
@@ -42,14 +45,19 @@ class Attribution:
     returns: Literal["subsets", "units"]
     n: int | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    importance: Float[ndarray, " subsets"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.importance is None:
+            object.__setattr__(self, "importance", np.abs(self.coefficients))
         if len(self.subsets) != len(self.coefficients):
             raise ValueError(
                 f"{len(self.subsets)} subsets have {len(self.coefficients)} coefficients"
             )
         if not np.isfinite(self.coefficients).all():
             raise ValueError("a coefficient is not a finite number")
+        if len(self.importance) != len(self.subsets) or not (self.importance >= 0).all():
+            raise ValueError("importance must be one number of at least 0 a subset")
         if any(_checked_subset(s, self.n) != s or not s for s in self.subsets):
             raise ValueError("subsets must be sorted tuples of units, none of them empty")
         if len(set(self.subsets)) < len(self.subsets):
@@ -62,8 +70,11 @@ class Attribution:
         *,
         n: int | None = None,
         info: dict[str, Any] | None = None,
+        importance: Mapping[Subset, float] | None = None,
     ) -> Attribution:
         """Build from ``{(3, 7): 0.8, ...}``; the empty subset is left out.
+
+        Subsets are ranked by ``importance``, given by the same keys, or else by |coefficient|.
 
         Raises
         ------
@@ -80,7 +91,14 @@ class Attribution:
                 raise ValueError(f"the coefficient of {subset} is {value}, not a finite number")
             if subset:
                 clean[subset] = float(value)
-        return cls(*_ranked(clean), "subsets", n, info or {})
+        if importance is None:
+            return cls(*_ranked(clean), "subsets", n, info or {})
+        weight = {_checked_subset(key, n): float(value) for key, value in importance.items()}
+        if weight.keys() != clean.keys():
+            raise ValueError("importance must have the subsets that have coefficients")
+        ranked, weights = _ranked(weight)
+        signed = np.array([clean[subset] for subset in ranked], dtype=float)
+        return cls(ranked, signed, "subsets", n, info or {}, weights)
 
     @classmethod
     def from_units(
@@ -107,22 +125,22 @@ class Attribution:
         return cls(*_ranked(found), "units", len(array), info or {})
 
     def units(self, n: int | None = None) -> Float[ndarray, " n"]:
-        """Importance of each unit: the sum of ``|coefficient|`` over the subsets that hold it."""
+        """Importance of each unit: the sum of those of the subsets that hold it."""
         n = n if n is not None else self.n
         if n is None:
             n = 1 + max((max(s) for s in self.subsets), default=-1)
         scores = np.zeros(n)
-        for subset, coefficient in zip(self.subsets, self.coefficients, strict=True):
-            scores[list(subset)] += abs(coefficient)
+        for subset, importance in zip(self.subsets, self.importance, strict=True):
+            scores[list(subset)] += importance
         return scores
 
     def top(self, m: int, generator: np.random.Generator) -> list[Subset]:
-        """Return the ``m`` subsets of largest ``|coefficient|``, ties broken at random.
+        """Return the ``m`` most important subsets, ties broken at random.
 
         The random order of ties keeps a constant scorer at chance whatever the order of units.
         """
         shuffled = generator.permutation(len(self.subsets))
-        order = shuffled[np.argsort(-np.abs(self.coefficients[shuffled]), kind="stable")]
+        order = shuffled[np.argsort(-self.importance[shuffled], kind="stable")]
         return [self.subsets[i] for i in order[:m]]
 
     def as_dict(self) -> dict[Subset, float]:

@@ -1,6 +1,6 @@
 """Plain rivals: problem -> attribution, or model, by regression on draws of D.
 
-All of them spend the whole budget on draws of D, or where rows are given on the distinct rows.
+All of them spend the whole budget on draws of D, or where rows are given on these rows.
 """
 
 from __future__ import annotations
@@ -43,9 +43,13 @@ PENALTIES = np.logspace(-2, 4, 13)
 
 def _draws(problem: Problem) -> tuple[Float[ndarray, "rows n"], Float[ndarray, " rows"]]:
     """Patterns and values of all the rows that the budget allows."""
-    rows = problem.remaining
-    x = problem.sample(rows) if problem.any_pattern else problem.foreground[:rows]
-    return problem.pattern(x).double().numpy(), problem.value(x).double().numpy()
+    if problem.any_pattern or problem.rows is None:
+        x = problem.sample(problem.remaining)
+        y = problem.value(x)
+    else:
+        x = problem.rows[: problem.remaining]
+        y = problem.value_of_rows(torch.arange(len(x)))
+    return problem.pattern(x).double().numpy(), y.double().numpy()
 
 
 def _association(
@@ -85,7 +89,7 @@ def pursuit(problem: Problem, order: int, *, biased: bool = False) -> Attributio
     """Subsets in the order in which orthogonal matching pursuit takes their characters.
 
     Pati, Rezaiifar & Krishnaprasad 1993, by scikit-learn; columns are centred and of length 1.
-    Coefficients are ranks: they fall from 1, in the order taken.
+    Importance falls from 1 in the order taken; coefficients are those of the last step.
 
     Parameters
     ----------
@@ -118,9 +122,14 @@ def pursuit(problem: Problem, order: int, *, biased: bool = False) -> Attributio
             precompute=True,
             return_path=True,
         )
-    taken = _order_taken(path.reshape(len(varying), -1))
-    ranks = {subsets[varying[at]]: 1 - place / KEPT for place, at in enumerate(taken)}
-    return Attribution.from_subsets(ranks, n=problem.n)
+    path = path.reshape(len(varying), -1)
+    taken = _order_taken(path)
+    last = path[:, -1] / lengths[varying]
+    return Attribution.from_subsets(
+        {subsets[varying[at]]: float(last[at]) for at in taken},
+        n=problem.n,
+        importance={subsets[varying[at]]: 1 - place / KEPT for place, at in enumerate(taken)},
+    )
 
 
 def _order_taken(path: Float[ndarray, "columns steps"]) -> list[int]:

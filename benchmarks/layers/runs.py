@@ -130,7 +130,8 @@ def _scores(found: Attribution | Model, setting: Setting, case: Case, seed: int)
         told["r2_mixtures"] = _mixtures_r2(outcome)
     if case.fresh is not None:
         told |= _fresh(outcome, case.fresh)
-    return told | recovered(found.as_dict(), case.instance)
+    ranked = dict(zip(found.subsets, found.importance.tolist(), strict=True))
+    return told | recovered(ranked, case.instance)
 
 
 def _outcome(found: Attribution, case: Case, seed: int) -> Outcome:
