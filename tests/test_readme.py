@@ -66,6 +66,8 @@ def test_every_command_in_the_readme_is_tested_or_the_main_job() -> None:
         "python -m benchmarks.tasks",
         "python -m benchmarks.search",
         "python -m benchmarks.search --quick --out results/search",
+        "python -m benchmarks.layers",
+        "python -m benchmarks.layers --quick --out results/layers",
     }
     tested = {line.strip() for line in COMMANDS if line in QUICK or "compare" in line}
     listed = {"python -m actspec_bench list", "python -m actspec_bench data list"}

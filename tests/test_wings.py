@@ -36,7 +36,7 @@ ALLOWED = {
     },
     "front": {"ground", "registry", "problems", "spectra", "tasks", "api", "cli"},
     "benchmarks": {
-        "ground", "fourier", "registry", "problems", "records", "running", "front",
+        "ground", "fourier", "registry", "problems", "metrics", "records", "running", "front",
     },
 }  # fmt: skip
 TOP = {

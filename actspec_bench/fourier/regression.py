@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.fourier import Subset
 
-__all__ = ["Fit", "discoveries", "least_squares", "linearly_independent", "on_design"]
+__all__ = ["Fit", "discoveries", "fresh_r2", "least_squares", "linearly_independent", "on_design"]
 
 NUMERICAL_FLOOR = 1e-5
 EXACT_FIT = 1e-6
@@ -136,6 +136,31 @@ def _likeness(scores: Tensor, position: Tensor, sizes: Tensor) -> float:
     squares = _summed(scores.square(), position, sizes).sum(1)
     pairs = _summed(scores, position, sizes).square().sum(1) - squares
     return min(max(float(pairs.sum() / ((sizes - 1) @ squares).clamp(min=1e-300)), 0.0), 1.0)
+
+
+def fresh_r2(
+    fitted: tuple[Float[Tensor, "rows n"], Float[Tensor, " rows"]],
+    scored: tuple[Float[Tensor, "fresh n"], Float[Tensor, " fresh"]],
+    subsets: Sequence[Subset],
+) -> float:
+    r"""R^2 of a linear model on characters that was fitted on other rows.
+
+    .. math:: 1 - \frac{\sum_i (y_i - \hat y(p_i))^2}{\sum_i (y_i - \bar y)^2}
+
+    over the rows scored, :math:`\hat y` being least squares on an intercept and the characters of
+    ``subsets``. Negative values are kept.
+
+    Parameters
+    ----------
+    fitted, scored
+        Patterns and values; the values scored are not all the same.
+    """
+    mask = membership([(), *subsets], fitted[0].shape[1])
+    design = characters(fitted[0], mask).double()
+    weights = torch.linalg.lstsq(design, fitted[1].double()[:, None], driver="gelsd").solution
+    values = scored[1].double()
+    rest = values - (characters(scored[0], mask).double() @ weights)[:, 0]
+    return float(1 - rest.square().mean() / values.var(correction=0))
 
 
 def linearly_independent(

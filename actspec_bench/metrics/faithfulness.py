@@ -144,22 +144,15 @@ def surrogate_r2(outcome: Outcome) -> float:
     Least squares with an intercept, fitted on 4096 draws of D and scored on 4096 others (rows
     that methods never saw, where the task keeps such rows). Negative values are kept.
     """
-    import torch
-
-    from actspec_bench.fourier.spectrum import characters, membership
+    from actspec_bench.fourier.regression import fresh_r2
 
     view = outcome.view("surrogate")
     top = outcome.attribution.top(SURROGATE_SUBSETS, outcome.generator("ties"))
-    mask = membership([(), *top], view.n)
     fit, score = view.sample(SURROGATE_DRAWS), view.sample_heldout(SURROGATE_DRAWS)
-    values = view.value(score).double()
-    spread = values.var(correction=0)
-    if spread == 0:
+    values = view.value(score)
+    if not values.double().var():
         raise Undefined("the function is constant on its distribution")
-    design = characters(view.pattern(fit), mask).double()
-    weights = torch.linalg.lstsq(design, view.value(fit).double()[:, None], driver="gelsd").solution
-    predicted = (characters(view.pattern(score), mask).double() @ weights)[:, 0]
-    return float(1 - (values - predicted).square().mean() / spread)
+    return fresh_r2((view.pattern(fit), view.value(fit)), (view.pattern(score), values), top)
 
 
 @metric("joint_share", family="faithfulness", higher_is_better=True)

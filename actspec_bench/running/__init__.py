@@ -1,3 +1,3 @@
 """Suite -> cells -> records: planned, run in processes of their own, scored and stored."""
 
-__all__ = ["cell", "plan", "runner", "session", "suites", "threads"]
+__all__ = ["cell", "peak", "plan", "runner", "session", "suites", "threads"]

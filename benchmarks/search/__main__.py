@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 import pandas as pd
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from actspec_bench.errors import nearest
 from actspec_bench.records.provenance import provenance
 from actspec_bench.registry.plugins import load_entry_points
+from benchmarks.command import chosen, machine, package_version, shown
+from benchmarks.instances import FIRST_SEED
 from benchmarks.search.cells import cells, verdict
-from benchmarks.search.children import FIRST_SEED, race
+from benchmarks.search.children import race
 from benchmarks.search.contestants import CONTESTANTS
 from benchmarks.search.pictures import draw
 from benchmarks.search.regimes import QUICK, REGIMES, WHT_FIGURE, Regime
@@ -28,20 +25,10 @@ from benchmarks.search.runs import Run
 from benchmarks.search.tables import markdown, tidy, wht_verdict
 from benchmarks.search.transforms import Timing, transforms
 
-PLAIN_SECONDS = 10.0
 WHT_SIZES = tuple(range(4, 21, 2))
 QUICK_SIZES = (4, 10, 20)
 QUICK_CONTESTANTS = ("actspec", "actspec-alias", "SPEX t=5", "ArchDetect", "boofun GL")
 PACKAGES = ("shapiq", "sparse-transform", "galois", "numba", "lightgbm", "boofun", "sympy")
-Named = TypeVar("Named")
-
-
-def _chosen(names: tuple[str, ...], known: dict[str, Named], option: str) -> list[Named]:
-    for name in names:
-        if name not in known:
-            hint = nearest(name, list(known))
-            raise click.BadParameter(f"{name!r} is not known; {hint}", param_hint=option)
-    return [known[name] for name in names]
 
 
 @click.command()
@@ -82,9 +69,9 @@ def main(
     """
     load_entry_points()
     known = {r.name: r for r in QUICK} if quick else dict(REGIMES)
-    picked = _chosen(regimes, dict(REGIMES), "--regimes") if regimes else list(known.values())
+    picked = chosen(regimes, dict(REGIMES), "--regimes") if regimes else list(known.values())
     names = methods or (QUICK_CONTESTANTS if quick else tuple(CONTESTANTS))
-    contestants = _chosen(names, CONTESTANTS, "--methods")
+    contestants = chosen(names, CONTESTANTS, "--methods")
     counts = {
         c.name: (seeds or (2 if quick else 10)) if c.ours else (rival_seeds or (1 if quick else 3))
         for c in contestants
@@ -96,41 +83,16 @@ def main(
     if only != "wht":
         for contestant in contestants:
             span = range(FIRST_SEED, FIRST_SEED + counts[contestant.name])
-            runs += _shown(console, contestant.name, race(contestant, picked, span, limit))
+            came = race(contestant, picked, span, limit)
+            runs += shown(console, contestant.name, came, lambda run: run.regime)
     if only != "searches":
         sizes = list(QUICK_SIZES if quick else WHT_SIZES)
-        timings += _shown(console, "transforms", transforms(sizes))
+        timings += shown(console, "transforms", transforms(sizes), lambda t: f"2^{t.n}")
     seconds = time.monotonic() - began
     write(out, runs, timings, picked, counts, seconds)
     _tell(runs, timings, picked, out)
     if any(run.status == "error" and CONTESTANTS[run.method].ours for run in runs):
         sys.exit(1)
-
-
-def _shown(console: Console, name: str, items: Iterable[Any]) -> list[Any]:
-    """Collect what comes, showing how much there is and what came last; lines if no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    found = []
-    spoke = time.monotonic()
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task(name, total=None)
-        for item in items:
-            found.append(item)
-            where = item.regime if isinstance(item, Run) else f"2^{item.n}"
-            told = f"{name}, {len(found)} runs, {where}"
-            progress.update(bar, description=told)
-            if not console.is_terminal and time.monotonic() - spoke > PLAIN_SECONDS:
-                spoke = time.monotonic()
-                console.print(told)
-    console.print(f"{name}: {len(found)} runs")
-    return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def write(
@@ -144,20 +106,15 @@ def write(
     """Write ``search.md``, ``search.csv``, ``wht.csv``, ``search.json`` and the pictures."""
     out.mkdir(parents=True, exist_ok=True)
     made = provenance()
-    machine = (
-        f"{made['processor']}, {made['cores']} cores, Python {made['python']}, torch "
-        f"{made['packages']['torch']}, shapiq {_version('shapiq') or 'not installed'}, "
-        f"boofun {_version('boofun') or 'not installed'}; "
-        f"{seconds / 60:.0f} minutes in all, commit {(made['commit'] or 'unknown')[:12]}."
-    )
+    told = machine(made, ("shapiq", "boofun"), seconds)
     pictures = draw(out, runs, timings, regimes)
-    text = markdown(runs, timings, regimes, seeds, pictures, machine)
+    text = markdown(runs, timings, regimes, seeds, pictures, told)
     (out / "search.md").write_text(text, encoding="utf-8")
     if runs:
         tidy(runs).to_csv(out / "search.csv", index=False)
     if timings:
         pd.DataFrame([asdict(t) for t in timings]).to_csv(out / "wht.csv", index=False)
-    made["packages"] |= {name: _version(name) for name in PACKAGES}
+    made["packages"] |= {name: package_version(name) for name in PACKAGES}
     facts = {
         "provenance": made,
         "first_seed": FIRST_SEED,

@@ -9,8 +9,9 @@ from typing import Any
 
 from benchmarks.search.regimes import Figure
 from benchmarks.search.runs import Run
+from benchmarks.tables import Verdict
 
-__all__ = ["Cell", "Verdict", "attained", "cells", "gathered", "verdict"]
+__all__ = ["Cell", "attained", "cells", "gathered", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,6 @@ def cells(runs: Iterable[Run]) -> dict[tuple[str, str], list[Cell]]:
     for found in table.values():
         found.sort(key=lambda cell: cell.budget or 0)
     return table
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was measured for a figure, and whether it is reached; None if nothing was."""
-
-    measured: str
-    reached: bool | None
-
-    @property
-    def text(self) -> str:
-        """As a table shows it."""
-        return {True: "reached", False: "**not reached**", None: "not measured"}[self.reached]
 
 
 def verdict(figure: Figure, found: list[Cell]) -> Verdict:

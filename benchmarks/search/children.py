@@ -2,106 +2,65 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
-from typing import Any
+from itertools import count
 
-import torch
-
-from actspec_bench.running.threads import one_thread_each
+from benchmarks.attempts import Status
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import Regime
-from benchmarks.search.runs import Run, Status, run_once
+from benchmarks.search.runs import Run, run_once
+from benchmarks.serving import Served
 
-__all__ = ["FIRST_SEED", "Child", "race"]
+__all__ = ["Child", "race"]
 
-# Instances are others than those anybody would tune on.
-FIRST_SEED = 100
-GRACE = 10.0
 # Compilers run in a process's first call.
 COLD = 3
 
 
-def _serve(connection: Connection, name: str) -> None:
-    """Answer requests for runs of one contestant until the other end closes."""
-    torch.set_num_threads(1)
+def _answers(name: str) -> Callable[[Regime, int, int | None], Run]:
+    """Runs of one contestant, in a process of its own."""
     contestant = CONTESTANTS[name]
     if not contestant.ours:
         warnings.simplefilter("ignore")
     for package in contestant.packages:
         __import__(package)
-    calls = 0
-    connection.send("ready")
-    while True:
-        try:
-            regime, seed, budget = connection.recv()
-        except EOFError:
-            return
-        connection.send(run_once(contestant, regime, seed, budget, calls))
-        calls += 1
+    calls = count()
+    return lambda regime, seed, budget: run_once(contestant, regime, seed, budget, next(calls))
 
 
 @dataclass
 class Child:
-    """A process for the runs of one contestant, started when needed and ended at a limit.
-
-    Spawned, never forked: SPEX and LightGBM leave threads behind that a fork does not survive.
-    """
+    """A process for the runs of one contestant, and the seconds that they have taken."""
 
     contestant: Contestant
     limit: float
-    _process: Any = None
-    _connection: Any = None
-    _warm: bool = False
-    spent: float = field(default=0.0)
+    spent: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._served = Served(_answers, self.contestant.name)
 
     def run(self, regime: Regime, seed: int, budget: int | None) -> Run:
         """Make one run, ended after ``limit`` seconds, or three times that if it is a cold one."""
         run = Run(regime.name, self.contestant.name, seed, budget, "timeout")
         began = time.perf_counter()
+        limit = self.limit * (1 if self._served.warm else COLD)
         try:
-            if self._process is None:
-                self._start()
-            self._connection.send((regime, seed, budget))
-            limit = self.limit * (1 if self._warm else COLD)
-            if self._connection.poll(limit):
-                self._warm = True
-                return self._connection.recv()  # type: ignore[no-any-return]
-            self.end()
-            return replace(run, reason=f"no result within {limit:g} s: ended")
-        except (EOFError, OSError):
-            code = self._process.exitcode
-            self.end()
-            return replace(run, status="error", reason=f"its process ended by itself ({code})")
+            return self._served.ask(  # type: ignore[no-any-return]
+                regime, seed, budget, limit=limit
+            )
+        except TimeoutError as error:
+            return replace(run, reason=str(error))
+        except ChildProcessError as error:
+            return replace(run, status="error", reason=str(error))
         finally:
             self.spent += time.perf_counter() - began
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        with one_thread_each():
-            self._process = context.Process(
-                target=_serve, args=(theirs, self.contestant.name), daemon=True
-            )
-            self._process.start()
-        theirs.close()
-        self._connection.recv()
-
     def end(self) -> None:
-        """End the process, by force if it does not end when asked; the next run starts another."""
-        if self._process is None:
-            return
-        self._connection.close()
-        self._process.join(0.2)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(GRACE)
-        self._process = self._connection = None
-        self._warm = False
+        """End the process; the next run starts another."""
+        self._served.end()
 
 
 def race(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from actspec_bench.figures import COLOURS, MARKERS
+from benchmarks.panels import End, in_thousands, label, panels, style
 from benchmarks.search.cells import Cell, cells
 from benchmarks.search.contestants import CONTESTANTS
 from benchmarks.search.regimes import Dimension, Regime
@@ -27,88 +24,6 @@ AXES: dict[Dimension, str] = {
     "noise": "noise, share of the signal's sd",
     "overlap": "units shared with earlier sets",
 }
-# In shares of an axis; and inches of a panel, of what lies beside it, and of what lies below.
-LEAST_GAP = 0.08
-LABELLED = 1.03
-PANEL = (3.3, 2.3)
-SIDES, LEFT = 2.6, 0.85
-ENDS, BOTTOM = 0.85, 0.5
-
-
-@dataclass(frozen=True)
-class _End:
-    """Where a line ends, in data, and what is written there."""
-
-    x: float
-    y: float
-    text: str
-    colour: str
-
-
-def _style(names: Sequence[str], name: str) -> tuple[str, str]:
-    place = list(names).index(name)
-    return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-
-
-def _label(axis: Any, ends: list[_End]) -> None:
-    """Write each line's name right of the axis, at its height, moved apart where they meet."""
-    # Limits settle when they are asked for, and the transform hangs on them.
-    axis.get_xlim(), axis.get_ylim()
-    to_axis = axis.transData + axis.transAxes.inverted()
-    ranked = sorted(ends, key=lambda end: (-end.y, end.x))
-    heights = [min(float(to_axis.transform((end.x, end.y))[1]), 1.0) for end in ranked]
-    for place in range(1, len(heights)):
-        heights[place] = min(heights[place], heights[place - 1] - LEAST_GAP)
-    for place in range(len(heights) - 1, -1, -1):
-        floor = LEAST_GAP * (len(heights) - 1 - place)
-        heights[place] = max(heights[place], floor)
-    for end, height in zip(ranked, heights, strict=True):
-        axis.annotate(
-            end.text,
-            (end.x, end.y),
-            (LABELLED, height),
-            textcoords="axes fraction",
-            color=end.colour,
-            va="center",
-            fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "alpha": 0.6},
-        )
-
-
-def _in_thousands(axis: Any) -> None:
-    """Ticks of a logarithmic axis of rows at 1, 2 and 5 times a power of ten."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _panels(
-    folder: Path, name: str, count: int, fill: Callable[[list[Any]], None], *, columns: int = 2
-) -> str:
-    rows = -(-count // columns)
-    columns = min(columns, count)
-    settings: Any = {"svg.hashsalt": "actspec_bench", "svg.fonttype": "none", "font.size": 9}
-    with mpl.rc_context(settings):
-        width, height = columns * (PANEL[0] + SIDES), rows * (PANEL[1] + ENDS)
-        figure = Figure(figsize=(width, height))
-        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
-        figure.subplots_adjust(
-            left=LEFT / width,
-            right=1 - (SIDES - LEFT) / width,
-            bottom=BOTTOM / height,
-            top=1 - (ENDS - BOTTOM) / height,
-            wspace=SIDES / PANEL[0],
-            hspace=ENDS / PANEL[1],
-        )
-        for axis in axes[:count]:
-            axis.grid(visible=True, alpha=0.25)
-            axis.spines[["top", "right"]].set_visible(False)
-        for axis in axes[count:]:
-            axis.set_axis_off()
-        fill(axes[:count])
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Software": None})
-    return name
 
 
 def draw(
@@ -127,7 +42,7 @@ def draw(
     ]
     if by_order:
         made.append(
-            _panels(
+            panels(
                 folder,
                 "recall",
                 len(by_order),
@@ -137,7 +52,7 @@ def draw(
     dimensions = [d for d in AXES if sum(d in dict(r.points) for r in regimes) > 1]
     if dimensions:
         made.append(
-            _panels(
+            panels(
                 folder,
                 "scaling",
                 len(dimensions),
@@ -146,10 +61,10 @@ def draw(
         )
     central = [regime.name for regime in regimes if regime.planted.get("n") == 64]
     if any(cell.beyond for (name, _), found in table.items() if name in central for cell in found):
-        made.append(_panels(folder, "seconds", 1, lambda axes: _seconds(axes[0], table, central)))
+        made.append(panels(folder, "seconds", 1, lambda axes: _seconds(axes[0], table, central)))
     threads = sorted({timing.threads for timing in timings})
     if threads:
-        made.append(_panels(folder, "wht", len(threads), lambda axes: _wht(axes, timings, threads)))
+        made.append(panels(folder, "wht", len(threads), lambda axes: _wht(axes, timings, threads)))
     return made
 
 
@@ -162,7 +77,7 @@ def _recall(
     for axis, (order, regime) in zip(axes, by_order, strict=True):
         axis.set(xscale="log", ylim=(-0.04, 1.06), xlim=(60, 130_000))
         axis.set_title(f"{regime}" if order != "mixed" else "n=64, k=5, mixed orders", fontsize=9)
-        _in_thousands(axis.xaxis)
+        in_thousands(axis.xaxis)
         axis.set_xlabel("rows used")
         axis.set_ylabel("share of planted sets found")
         ends = []
@@ -170,15 +85,15 @@ def _recall(
             found = [c for c in table.get((regime, name), []) if c.recall is not None and c.queries]
             if not found:
                 continue
-            colour, marker = _style(list(CONTESTANTS), name)
+            colour, marker = style(list(CONTESTANTS), name)
             x, y = [c.queries or 0 for c in found], [c.recall or 0 for c in found]
             axis.plot(x, y, color=colour, marker=marker, markersize=4.5, linewidth=1.3)
             text = name
             if found[-1].exact:
                 text = f"{name}: exact, {x[-1]:,.0f}"
             # Of lines that end at the same height the one with fewest rows comes first.
-            ends.append(_End(x[-1], y[-1], text, colour))
-        _label(axis, ends)
+            ends.append(End(x[-1], y[-1], text, colour))
+        label(axis, ends)
 
 
 def _scaling(
@@ -199,7 +114,7 @@ def _scaling(
         axis.set_ylabel("rows until all exact (× not exact)")
         ends = []
         for name in CONTESTANTS:
-            colour, marker = _style(list(CONTESTANTS), name)
+            colour, marker = style(list(CONTESTANTS), name)
             exact, missed = [], []
             for place, (_, regime) in enumerate(points):
                 done = [c for c in table.get((regime, name), []) if c.queries]
@@ -214,10 +129,10 @@ def _scaling(
                 axis.plot(*zip(*missed, strict=True), color=colour, marker="x", linestyle="none")
             if exact or missed:
                 place, height = max(exact + missed)
-                ends.append(_End(place, height, name, colour))
+                ends.append(End(place, height, name, colour))
         axis.margins(x=0.08, y=0.12)
-        _in_thousands(axis.yaxis)
-        _label(axis, ends)
+        in_thousands(axis.yaxis)
+        label(axis, ends)
 
 
 def float_or(text: str) -> float:
@@ -227,7 +142,7 @@ def float_or(text: str) -> float:
 
 def _seconds(axis: Any, table: dict[tuple[str, str], list[Cell]], central: list[str]) -> None:
     axis.set(xscale="log", yscale="log")
-    _in_thousands(axis.xaxis)
+    in_thousands(axis.xaxis)
     axis.set_title("n=64, every regime and budget; warm calls", fontsize=9)
     axis.set_xlabel("rows used")
     axis.set_ylabel("seconds beyond the function's own")
@@ -241,12 +156,12 @@ def _seconds(axis: Any, table: dict[tuple[str, str], list[Cell]], central: list[
             if cell.beyond and cell.queries
         )
         if points:
-            colour, marker = _style(list(CONTESTANTS), name)
+            colour, marker = style(list(CONTESTANTS), name)
             axis.plot(
                 *zip(*points, strict=True), color=colour, marker=marker, linestyle="none", alpha=0.6
             )
-            ends.append(_End(*points[-1], name, colour))
-    _label(axis, ends)
+            ends.append(End(*points[-1], name, colour))
+    label(axis, ends)
 
 
 def _wht(axes: list[Any], timings: Sequence[Timing], threads: list[int]) -> None:
@@ -264,7 +179,7 @@ def _wht(axes: list[Any], timings: Sequence[Timing], threads: list[int]) -> None
                 if t.transform == name and t.threads == count and t.seconds
             ]
             if points:
-                colour, marker = _style(list(TRANSFORMS), name)
+                colour, marker = style(list(TRANSFORMS), name)
                 axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4.5)
-                ends.append(_End(*points[-1], name, colour))
-        _label(axis, ends)
+                ends.append(End(*points[-1], name, colour))
+        label(axis, ends)

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from statistics import mean, median
 
 import pandas as pd
-from tabulate import tabulate
 
-from benchmarks.search.cells import Cell, Verdict, attained, cells, gathered, verdict
+from benchmarks.search.cells import Cell, attained, cells, gathered, verdict
 from benchmarks.search.regimes import TIMED, WHT_FIGURE, Regime
 from benchmarks.search.runs import Run
 from benchmarks.search.transforms import OURS, PASSES, Timing
+from benchmarks.tables import Verdict, grid, reasons, short
 
 __all__ = ["markdown", "tidy", "wht_verdict"]
 
@@ -42,15 +42,6 @@ def tidy(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame([asdict(run) | {"beyond": run.beyond} for run in runs])
 
 
-def _grid(rows: list[list[str]], header: Sequence[str]) -> str:
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
-
-
-def _short(reason: str) -> str:
-    text = reason.replace("\n", " ").replace("|", "/")
-    return text if len(text) < 160 else f"{text[:157]}..."
-
-
 def markdown(
     runs: Sequence[Run],
     timings: Sequence[Timing],
@@ -72,9 +63,10 @@ def markdown(
             [regime.name, *(attained(table.get((regime.name, name), [])) for name in names)]
             for regime in regimes
         ]
-        parts += ["## Queries until every seed is exact", EXACT_READ, _grid(rows, ["", *names])]
+        parts += ["## Queries until every seed is exact", EXACT_READ, grid(rows, ["", *names])]
         parts += ["## Seconds", SECONDS_READ, _seconds(runs, names)]
-        parts += _reasons(table)
+        told = {key: [r for cell in found for r in cell.reasons] for key, found in table.items()}
+        parts += reasons(told, "regimes")
     if timings:
         parts += ["## Walsh-Hadamard transforms", WHT_READ, _transforms(timings)]
     parts += [f"![{name}]({name}.svg)" for name in pictures]
@@ -113,14 +105,14 @@ def _figures(
             found = table.get((regime.name, figure.method), [])
             if table:
                 result = verdict(figure, found)
-                words = [figure.text, _short(result.measured), result.text, regime.elsewhere]
+                words = [figure.text, short(result.measured), result.text, regime.elsewhere]
                 rows.append([regime.name, figure.method, *words])
     if timings:
         result = wht_verdict(timings)
         words = [WHT_FIGURE.text, result.measured, result.text, "the table below"]
         rows.append(["transform of 2^20 float32", WHT_FIGURE.method, *words])
     header = ["regime", "method", "figure", "measured", "", "elsewhere, when set"]
-    return _grid(rows, header) if rows else ""
+    return grid(rows, header) if rows else ""
 
 
 def _seconds(runs: Sequence[Run], names: Sequence[str]) -> str:
@@ -138,22 +130,7 @@ def _seconds(runs: Sequence[Run], names: Sequence[str]) -> str:
                 f"{median(gathered(warm, 'beyond')):.3f}" if warm else "–",
             ]
         )
-    return _grid(rows, ["method", "rows used", "first call, s", "later calls, s"])
-
-
-def _reasons(table: dict[tuple[str, str], list[Cell]]) -> list[str]:
-    """Every way in which something has no result, with the regimes it holds in."""
-    where: dict[tuple[str, str], list[str]] = {}
-    for (regime, method), found in table.items():
-        for reason in dict.fromkeys(reason for cell in found for reason in cell.reasons):
-            where.setdefault((method, _short(reason)), []).append(regime)
-    if not where:
-        return []
-    rows = [
-        [method, reason, names[0] if len(names) == 1 else f"{len(names)} regimes"]
-        for (method, reason), names in where.items()
-    ]
-    return ["## What has no result", _grid(rows, ["method", "reason", "where"])]
+    return grid(rows, ["method", "rows used", "first call, s", "later calls, s"])
 
 
 def _transforms(timings: Sequence[Timing]) -> str:
@@ -170,5 +147,5 @@ def _transforms(timings: Sequence[Timing]) -> str:
         if (t := next((t for t in timings if t.transform == name and t.reason), None))
     ]
     return "\n\n".join(
-        part for part in (_grid(rows, ["", "numbers", *names]), "\n".join(notes)) if part
+        part for part in (grid(rows, ["", "numbers", *names]), "\n".join(notes)) if part
     )

@@ -161,3 +161,27 @@ def test_benjamini_hochberg_step_up_by_hand() -> None:
     assert regression.discoveries(p, 0.05).tolist() == [True, True, True, False, True]
     assert regression.discoveries(np.array([0.02, 0.9, 0.9, 0.9]), 0.05).tolist() == [False] * 4
     assert regression.discoveries(np.zeros(0), 0.05).tolist() == []
+
+
+def test_r2_on_fresh_rows_is_that_of_a_regression_by_scikit_learn() -> None:
+    from sklearn.linear_model import LinearRegression
+    from sklearn.metrics import r2_score
+
+    rng = np.random.default_rng(0)
+    fitted, scored = (random_patterns(rows, 5, seed=rows) for rows in (300, 200))
+    subsets = [(0,), (1, 3), (2, 3, 4), (1,)]
+
+    def values(pattern: torch.Tensor) -> torch.Tensor:
+        noise = torch.from_numpy(rng.standard_normal(len(pattern)))
+        return 0.7 + pattern[:, 0] - 0.5 * pattern[:, 1] * pattern[:, 3] + noise
+
+    def columns(pattern: torch.Tensor) -> np.ndarray:
+        return np.stack([pattern[:, list(s)].prod(1).numpy() for s in subsets], axis=1)
+
+    y, fresh = values(fitted), values(scored)
+    model = LinearRegression().fit(columns(fitted), y)
+    expected = r2_score(fresh, model.predict(columns(scored)))
+    found = regression.fresh_r2((fitted, y), (scored, fresh), subsets)
+    assert found == pytest.approx(expected)
+    # Where the function has turned round, the model says less than the mean does.
+    assert regression.fresh_r2((fitted, y), (scored, -fresh), subsets) < -1
