@@ -37,6 +37,7 @@ DENSE_R2 = 0.5
 LOW_ORDER_R2 = 0.7
 UNASKED = 0.2
 LEAST_MIXED = 500
+PILOT = 2048
 FRESH_SHARE = 0.9
 
 
@@ -81,7 +82,8 @@ def search_inputs(
     """
     inputs = Inputs.of(problem)
     info: dict[str, Any] = {"inputs": inputs.count}
-    inputs.ask(-(-problem.remaining // 2) if problem.any_pattern else problem.remaining)
+    half = -(-problem.remaining // 2)
+    inputs.ask(min(half, PILOT) if problem.any_pattern else problem.remaining)
     usable, left_out = usable_units(inputs.pattern, int(inputs.known.sum()))
     if units is not None:
         others = sorted(set(usable) - set(units))
@@ -91,8 +93,9 @@ def search_inputs(
     if (reason := _nothing_to_search(inputs, usable)) is not None:
         return Attribution.from_subsets({}, n=problem.n, info={**info, "reason": reason})
     dense = fitted(inputs)
-    if problem.any_pattern and dense.r2 >= LOW_ORDER_R2 and inputs.asked < inputs.count:
-        inputs.ask(problem.remaining)
+    if problem.any_pattern and inputs.asked < inputs.count:
+        low_order = dense.r2 >= LOW_ORDER_R2
+        inputs.ask(problem.remaining if low_order else half - inputs.asked)
         dense = fitted(inputs)
     chosen, used = _choose(inputs, dense, usable)
     found = estimates.explained(inputs, chosen.subsets)[0].value

@@ -31,6 +31,7 @@ NEAREST = 12
 TAKEN = 32
 KEPT = 16
 HEAD = 6
+SIMPLER = 0.5
 OWN_SHARE = 1e-2
 LARGEST = 8
 STAND_IN = 0.9
@@ -60,44 +61,58 @@ def shortlist(
     taken join the pool, so that orders above those of the pool are reached where they add.
     """
     pattern, outcome = pattern[:SHORTLIST_ROWS], outcome[:SHORTLIST_ROWS]
-    known = set(pool)
-    pool = list(pool)
-    chi = centred(pattern, pool) / len(pattern) ** 0.5
+    known, pool = set(pool), list(pool)
+    room = len(pool) + (TAKEN + 1) * len(grow)
+    chi = torch.empty(room, len(pattern))
+    product, own, weight = torch.zeros(room), torch.zeros(room), torch.zeros(room)
     left = outcome - outcome.mean()
-    product, own = left @ chi, chi.square().sum(0)
-    basis: list[Tensor] = []
+    basis = torch.empty(TAKEN, len(pattern))
     near: dict[Subset, None] = {}
     taken: list[Subset] = []
-    for step in range(TAKEN):
-        gain = torch.where(own > OWN_SHARE, product.square() / own.clamp(min=OWN_SHARE), 0.0)
-        nearest = gain.topk(min(NEAREST, len(pool))).indices.tolist()
+
+    def join(new: list[Subset], stop: int) -> None:
+        part = slice(stop - len(new), stop)
+        chi[part] = centred(pattern, new).T / len(pattern) ** 0.5
+        along = chi[part] @ basis[: len(taken)].T
+        product[part] = chi[part] @ left
+        own[part] = chi[part].square().sum(1) - along.square().sum(1)
+        weight[part] = _simplicity(new)
+
+    join(pool, len(pool))
+    while len(taken) < TAKEN:
+        m = len(pool)
+        gain = _gains(product[:m], own[:m]) * weight[:m]
+        nearest = gain.topk(min(NEAREST, m)).indices.tolist()
         best = nearest[0]
         if gain[best] <= 0:
             break
         near.update((pool[i], None) for i in nearest if gain[i] > 0)
-        taken.append(pool[best])
-        direction = chi[:, best].clone()
-        for earlier in basis:
-            direction -= earlier * (earlier @ direction)
+        earlier = basis[: len(taken)]
+        direction = chi[best] - (earlier @ chi[best]) @ earlier
         direction /= direction.norm()
-        basis.append(direction)
-        along = direction @ chi
-        product = product - along * (direction @ left)
-        own = own - along.square()
+        basis[len(taken)] = direction
+        taken.append(pool[best])
+        along = chi[:m] @ direction
+        product[:m] -= along * (direction @ left)
+        own[:m] -= along.square()
         own[best] = 0
         left = left - direction * (direction @ left)
-        if step + 1 < HEAD:
-            continue
-        parents = taken if step + 1 == HEAD else taken[-1:]
-        new = _neighbours(parents, grow, known)
-        if new:
-            more = centred(pattern, new) / len(pattern) ** 0.5
-            along = torch.stack(basis) @ more
-            pool += new
-            chi = torch.cat([chi, more], dim=1)
-            product = torch.cat([product, left @ more])
-            own = torch.cat([own, more.square().sum(0) - along.square().sum(0)])
+        if len(taken) >= HEAD:
+            parents = taken if len(taken) == HEAD else taken[-1:]
+            if new := _neighbours(parents, grow, known):
+                pool += new
+                join(new, len(pool))
     return list(near)
+
+
+def _gains(left: Tensor, own: Tensor) -> Tensor:
+    """What each column adds, from its product with what is left and what is left of itself."""
+    return torch.where(own > OWN_SHARE, left.square() / own.clamp(min=OWN_SHARE), 0.0)
+
+
+def _simplicity(subsets: Sequence[Subset]) -> Tensor:
+    """Weights of gains: to be taken first, a subset of one unit more has to add twice as much."""
+    return torch.tensor([SIMPLER ** (len(subset) - 1) for subset in subsets])
 
 
 def _neighbours(taken: Sequence[Subset], units: Sequence[int], known: set[Subset]) -> list[Subset]:
@@ -159,12 +174,12 @@ class Gram:
     def gains(self, taken: Sequence[int]) -> Float[Tensor, " subsets"]:
         """Variance that each would add to ``taken``; 0 of those that these all but span."""
         left, own, _ = self.beyond(taken)
-        return torch.where(own > OWN_SHARE, left.square() / own.clamp(min=OWN_SHARE), 0.0)
+        return _gains(left, own)
 
     def stand_ins(self, taken: Sequence[int], chosen: int) -> list[Subset]:
         """Subsets that would add nearly as much as ``chosen`` to ``taken``, and much the same."""
         left, own, along = self.beyond(taken)
-        gain = torch.where(own > OWN_SHARE, left.square() / own.clamp(min=OWN_SHARE), 0.0)
+        gain = _gains(left, own)
         shared = self.products[chosen] - along[:, chosen] @ along
         like = shared.square() / (own * own[chosen]).clamp(min=OWN_SHARE**2)
         could = (gain >= STAND_IN * gain[chosen]) & (like >= LIKE)
@@ -178,24 +193,37 @@ def ranked(gram: Gram, tried: int) -> list[int]:
 
     Subsets are taken while the next one adds more than the best of ``tried`` of pure noise would
     (2 log m times the variance left; Foster & George 1994, Annals of Statistics 22:1947), at most
-    32. The first six keep the order in which they were taken. The others are ranked by
+    32, small ones first (`_simplicity`). One that then turns out to add nothing to all others is
+    dropped. The first six keep the order in which they were taken. The others are ranked by
     elimination: the one whose loss costs least stands last, since what was taken early may be
     carried by what was taken late.
     """
+    weight = _simplicity(gram.subsets)
     taken: list[int] = []
+    noise = least = 1e-9 * gram.variance
     left = gram.variance
     while len(taken) < min(TAKEN, len(gram.subsets)):
         gain = gram.gains(taken)
-        best = int(gain.argmax())
         noise = 2 * log(max(tried, 2)) * left / max(gram.rows - len(taken) - 1, 1)
-        if gain[best] <= noise or gain[best] <= 1e-9 * gram.variance:
+        clear = gain > max(noise, least)
+        if not clear.any():
             break
+        best = int(torch.where(clear, gain * weight, 0.0).argmax())
         taken.append(best)
         left = max(left - float(gain[best]), 0.0)
+    while len(taken) > 1:
+        loss = _losses(gram, taken)
+        if loss.min() > max(noise, least):
+            break
+        taken.pop(int(loss.argmin()))
     dropped: list[int] = []
-    while len(taken) > max(HEAD, 1):
-        inverse = torch.linalg.inv(gram.products[taken][:, taken])
-        loss = (inverse @ gram.outcome[taken]).square() / inverse.diagonal()
-        loss[:HEAD] = torch.inf
-        dropped.append(taken.pop(int(loss.argmin())))
+    while len(taken) > HEAD:
+        loss = _losses(gram, taken)
+        dropped.append(taken.pop(HEAD + int(loss[HEAD:].argmin())))
     return taken + dropped[::-1]
+
+
+def _losses(gram: Gram, taken: list[int]) -> Tensor:
+    """How much less would be explained without each of ``taken``."""
+    inverse = torch.linalg.inv(gram.products[taken][:, taken])
+    return (inverse @ gram.outcome[taken]).square() / inverse.diagonal()
