@@ -10,15 +10,14 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.devices import rows_per_batch
-from actspec_bench.problems.source import CPU, Readout, Sampler, Source, check_units
+from actspec_bench.problems.source import CPU, Empirical, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 __all__ = [
     "FOREGROUND_ROWS",
     "binary",
-    "empirical",
     "given",
     "interchange",
     "masked",
@@ -26,6 +25,8 @@ __all__ = [
 ]
 
 FOREGROUND_ROWS = 32
+ASIDE = 0.25
+LEAST_SPLIT = 80
 
 
 def uniform_patterns(n: int) -> Sampler:
@@ -38,13 +39,26 @@ def uniform_patterns(n: int) -> Sampler:
     return sample
 
 
-def empirical(rows: Float[Tensor, "rows n"]) -> Sampler:
-    """Sampler that draws whole rows of ``rows`` with replacement."""
+def kept_aside(rows: int) -> tuple[Int[Tensor, " seen"], Int[Tensor, " aside"]]:
+    """Split the numbers of ``rows`` inputs into those that methods see and a quarter for scores.
 
-    def sample(k: int, generator: torch.Generator) -> Tensor:
-        return rows[torch.randint(0, len(rows), (k,), generator=generator)]
+    The first rows, which are explained, are always seen. Of fewer than 80 nothing is kept aside.
+    """
+    aside = int(ASIDE * rows) if rows >= LEAST_SPLIT else 0
+    later = torch.randperm(
+        max(rows - FOREGROUND_ROWS, 0), generator=torch.Generator().manual_seed(0)
+    )
+    chosen = later[:aside] + FOREGROUND_ROWS
+    seen = torch.ones(rows, dtype=torch.bool)
+    seen[chosen] = False
+    return torch.nonzero(seen)[:, 0], chosen.sort().values
 
-    return sample
+
+def _aside_note(aside: int, rows: int) -> str:
+    return (
+        f"{aside:,} of the {rows:,} inputs are kept aside: methods do not see them, and scores "
+        "and energies are estimated on them"
+    )
 
 
 def binary(
@@ -81,19 +95,19 @@ def binary(
     )
 
 
-def given(x: Any, y: Any) -> Source:
+def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     """Source of rows and values that cannot be queried further; see `Problem.from_samples`."""
-    rows = torch.as_tensor(x, dtype=torch.get_default_dtype())
-    values = torch.as_tensor(y, dtype=torch.get_default_dtype())
-    if rows.ndim != 2 or not len(rows):
-        raise ValueError(f"x must have shape (rows, n) with rows, not {tuple(rows.shape)}")
-    if values.shape != (len(rows),):
-        raise ValueError(f"y must have shape ({len(rows)},), not {tuple(values.shape)}")
-    if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
-        raise ValueError("x and y must be finite; drop or fill the rows that are not")
-    distinct, position, counts = torch.unique(rows, dim=0, return_inverse=True, return_counts=True)
-    means = torch.zeros(len(distinct)).index_add(0, position, values) / counts
-    answers = {row.numpy().tobytes(): value for row, value in zip(distinct, means, strict=True)}
+    rows, values = _checked_rows(x, y)
+    notes: tuple[str, ...] = ()
+    if heldout is not None:
+        tested = Empirical(*_checked_rows(*heldout, width=rows.shape[1]))
+    else:
+        seen, aside = kept_aside(len(rows))
+        tested = Empirical(rows[aside], values[aside]) if len(aside) else None
+        notes = (_aside_note(len(aside), len(rows)),) if len(aside) else ()
+        rows, values = rows[seen], values[seen]
+    answers = {} if tested is None else _means(tested.rows, tested.values)
+    answers |= _means(rows, values)
 
     def look_up(queries: Tensor) -> Tensor:
         try:
@@ -108,12 +122,35 @@ def given(x: Any, y: Any) -> Source:
         kind="interchange",
         n=rows.shape[1],
         margin=look_up,
-        sampler=empirical(rows),
-        foreground=distinct,
+        sampler=Empirical(rows, values),
+        heldout=tested,
+        foreground=torch.unique(rows, dim=0),
         baseline=rows.mean(0),
         threshold=torch.zeros(rows.shape[1]),
         any_pattern=False,
+        notes=notes,
     )
+
+
+def _checked_rows(x: Any, y: Any, *, width: int | None = None) -> tuple[Tensor, Tensor]:
+    rows = torch.as_tensor(x, dtype=torch.get_default_dtype())
+    values = torch.as_tensor(y, dtype=torch.get_default_dtype())
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(f"x must have shape (rows, n) with rows, not {tuple(rows.shape)}")
+    if width is not None and rows.shape[1] != width:
+        raise ValueError(f"heldout rows must have {width} units, not {rows.shape[1]}")
+    if values.shape != (len(rows),):
+        raise ValueError(f"y must have shape ({len(rows)},), not {tuple(values.shape)}")
+    if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
+        raise ValueError("x and y must be finite; drop or fill the rows that are not")
+    return rows, values
+
+
+def _means(rows: Tensor, values: Tensor) -> dict[bytes, Tensor]:
+    """Mean value of each distinct row, by its bytes."""
+    distinct, position, counts = torch.unique(rows, dim=0, return_inverse=True, return_counts=True)
+    means = torch.zeros(len(distinct)).index_add(0, position, values) / counts
+    return {row.numpy().tobytes(): value for row, value in zip(distinct, means, strict=True)}
 
 
 def masked(
@@ -170,19 +207,26 @@ def interchange(
     ``function`` maps (B, n) activations on ``device`` to margins, at most ``batch_rows`` at a time;
     if that is not given, as many as `devices.rows_per_batch` measures. The
     baseline is the rows' mean, and a unit is on where it exceeds ``threshold``, zero if not
-    given. Scores use the rows ``heldout``, which methods never see.
+    given. Scores use the rows ``heldout``, which methods never see; if there are none, a quarter of
+    the activations is kept aside for them (`kept_aside`).
     """
     n = activations.shape[1]
+    baseline = activations.mean(0)
+    if heldout is None:
+        seen, aside = kept_aside(len(activations))
+        if len(aside):
+            notes = (*notes, _aside_note(len(aside), len(activations)))
+            heldout, activations = activations[aside], activations[seen]
     row = activations[:1].to(device)
     return Source(
         kind="interchange",
         n=n,
         margin=function,
-        sampler=empirical(activations),
-        heldout=None if heldout is None else empirical(heldout),
+        sampler=Empirical(activations),
+        heldout=None if heldout is None else Empirical(heldout),
         readout=readout,
         foreground=foreground,
-        baseline=activations.mean(0),
+        baseline=baseline,
         threshold=torch.zeros(n) if threshold is None else threshold,
         layout=layout,
         unit_names=unit_names,

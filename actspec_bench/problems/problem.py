@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.evaluation import Evaluator
 from actspec_bench.problems.kinds import binary, given
 from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
 from actspec_bench.problems.networks.layers import layer_source
 from actspec_bench.problems.readouts import decision
-from actspec_bench.problems.source import Kind, Readout, Source
+from actspec_bench.problems.source import Empirical, Kind, Readout, Source
 from actspec_bench.seeds import seed_from
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     Rows = Float[Tensor, "rows n"]
     Values = Float[Tensor, " rows"]
@@ -115,6 +116,12 @@ class Problem:
         return self._source.threshold.clone()
 
     @property
+    def rows(self) -> Rows | None:
+        """The data set that D draws from, one row an input; None where D is no data set."""
+        sampler = self._source.sampler
+        return sampler.rows.clone() if isinstance(sampler, Empirical) else None
+
+    @property
     def budget(self) -> int:
         """Rows that the meter allows in all."""
         return self._meter.budget
@@ -147,6 +154,20 @@ class Problem:
         if self.readout == "margin":
             return margin
         return decision(margin)
+
+    def value_of_rows(self, numbers: Int[Tensor, " asked"]) -> Values:
+        """Evaluate the function at `rows` with these numbers; same errors as `value`.
+
+        Of rows that came with values of their own each answers with its own, where `value`
+        knows only the mean over equal rows.
+        """
+        sampler = self._source.sampler
+        if not isinstance(sampler, Empirical):
+            raise NotApplicable("this problem's distribution is no data set: ask for draws of it")
+        if sampler.values is None:
+            return self.value(sampler.rows[numbers])
+        self._meter.spend(len(numbers), "forward")
+        return sampler.values[numbers]
 
     def margin(self, x: Rows) -> Values:
         """Evaluate the margin, (B, n) -> (B,), differentiably; same errors as `value`.
@@ -210,14 +231,27 @@ class Problem:
         return Problem(source, budget=budget, seed=seed)
 
     @staticmethod
-    def from_samples(x: Any, y: Any, *, budget: int | None = None, seed: int = 0) -> Problem:
+    def from_samples(
+        x: Any,
+        y: Any,
+        *,
+        heldout: tuple[Any, Any] | None = None,
+        budget: int | None = None,
+        seed: int = 0,
+    ) -> Problem:
         """Problem of given rows ``x`` (N, n) and values ``y`` (N,), with no free queries.
 
-        The function answers at the given rows only; rows given more than once answer with the
-        mean of their values. D is the empirical distribution, the foreground is every distinct
-        row, and units are on where x > 0.
+        The function answers at the given rows only; `value` at rows given more than once is the
+        mean of their values. D is the empirical distribution, in which a row counts as often as
+        it is given; the foreground is every distinct row, and units are on where x > 0.
+
+        Parameters
+        ----------
+        heldout
+            Rows and values for scores and energies, which methods never see. If not given, a
+            quarter of the rows is kept aside for them; of fewer than 80 rows, none.
         """
-        return Problem(given(x, y), budget=budget, seed=seed)
+        return Problem(given(x, y, heldout=heldout), budget=budget, seed=seed)
 
     @staticmethod
     def from_module(

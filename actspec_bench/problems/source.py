@@ -11,7 +11,7 @@ from torch import Tensor
 
 from actspec_bench.problems.devices import MOST_ROWS
 
-__all__ = ["CPU", "Kind", "Readout", "Sampler", "Source", "check_units"]
+__all__ = ["CPU", "Empirical", "Kind", "Readout", "Sampler", "Source", "check_units"]
 
 CPU = torch.device("cpu")
 Kind = Literal["binary", "masked", "interchange"]
@@ -25,6 +25,26 @@ def check_units(n: object) -> None:
         raise ValueError(f"n must be a whole number of units, at least 1, not {n!r}")
 
 
+@dataclass(frozen=True, eq=False)
+class Empirical:
+    """Sampler of a data set: draws whole rows of it, with replacement.
+
+    Attributes
+    ----------
+    rows
+        (N, n) one row an input, as often as it was given.
+    values
+        (N,) what was measured at each, if nothing else is known of the function.
+    """
+
+    rows: Tensor
+    values: Tensor | None = None
+
+    def __call__(self, k: int, generator: torch.Generator) -> Tensor:
+        """Draw ``k`` rows."""
+        return self.rows[torch.randint(0, len(self.rows), (k,), generator=generator)]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
     """What a problem is made of; the harness wraps it afresh for each method and metric.
@@ -36,7 +56,8 @@ class Source:
     margin
         (B, n) -> (B,), differentiable where the function is.
     sampler
-        ``(k, generator) -> (k, n)``: draws from the problem's distribution D.
+        ``(k, generator) -> (k, n)``: draws from the problem's distribution D; an `Empirical`
+        where D is a data set.
     readout
         ``"margin"``: the value is the margin; ``"decision"``: its sign, in {-1, +1}.
     foreground, baseline, threshold

@@ -166,3 +166,29 @@ def test_a_number_of_units_that_is_none_is_refused(n: object) -> None:
 def test_a_readout_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="'margin' or 'decision', not 'prob'"):
         Problem.from_function(product, 2, readout="prob")
+
+
+def test_given_rows_answer_with_their_own_values_and_a_quarter_is_kept_aside() -> None:
+    x = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(60, 1)
+    y = torch.arange(120.0)
+    problem = Problem.from_samples(x, y, budget=200)
+    rows = problem.rows
+    assert rows is not None
+    assert len(rows) == 90
+    view = ScoringView(problem, 0)
+    aside = view._source.heldout
+    own = problem.value_of_rows(torch.arange(90))
+    assert problem.spent["forward"] == 90
+    assert sorted([*own.tolist(), *aside.values.tolist()]) == y.tolist()
+    assert own[:32].tolist() == y[:32].tolist()  # the first rows are always seen
+    assert problem.value(rows[:2]).tolist() == [
+        pytest.approx(float(own[(rows == row).all(1)].mean())) for row in rows[:2]
+    ]
+    assert Problem.from_samples(x[:79], y[:79]).rows.shape == (79, 2)
+    apart = Problem.from_samples(x, y, heldout=(x[:4], y[:4]))
+    assert len(apart.rows) == 120
+    assert not apart.notes
+    with pytest.raises(ValueError, match="must have 2 units"):
+        Problem.from_samples(x, y, heldout=(x[:, :1], y))
+    with pytest.raises(NotApplicable, match="no data set"):
+        Problem.from_function(lambda p: p[:, 0], 2).value_of_rows(torch.arange(2))
