@@ -37,9 +37,11 @@ def mnist_hidden(seed: int) -> Bottleneck:
 
     A 196-256-10 ReLU network is trained per instance: dropout 0.2, Adam, 10 epochs, batches of
     128. The function is one digit against the rest: its logit minus the best other, or the
-    sign; ``[target=7,against=1]`` is the two-digit setting of the authors' code. The rows to
-    explain are 16 images that the network takes for the digit and 16 that it does not; scores
-    use test images.
+    sign; ``[target=7]`` is the setting that the authors' script runs, a 7 against the rest over
+    all images, and ``[target=7,against=1,rows=predicted,balanced=true]`` the two-digit one that
+    it offers: as many images predicted as 7 as predicted as 1, and +1 where a 7 is predicted.
+    The rows to explain are 16 images that the network takes for the digit and 16 that it does
+    not; scores use test images.
     """
     from actspec_bench.tasks.networks.mnist import layer
 

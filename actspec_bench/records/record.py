@@ -79,7 +79,9 @@ class Record(BaseModel):
     task: str = Field(description="label: name and parameters that differ from their defaults")
     task_name: str
     task_version: int
-    task_parameters: dict[str, Any] = Field(description="all parameters, defaults included")
+    task_parameters: dict[str, Any] = Field(
+        description="all parameters, defaults included, but for those that came later to the task"
+    )
     instance: int = Field(description="number of the instance, from 0")
     instance_seed: int
     method: str = Field(description="label, as for the task")

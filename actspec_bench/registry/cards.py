@@ -39,6 +39,11 @@ class TaskCard(Card):
     paired: tuple[str, ...] = Field(
         default=(), description="parameters whose variants share the seeds of their instances"
     )
+    added: tuple[str, ...] = Field(
+        default=(),
+        description="parameters that came later: left out at their default, so that cells keep "
+        "their names, seeds and records",
+    )
     licence: str = Field(default="", description="terms of the data")
     figures: str = Field(default="", description="measured: accuracies, energy by order")
     cost: Literal["small", "medium", "large"] = "small"

@@ -23,6 +23,9 @@ class Spec:
 
     Attributes
     ----------
+    parameters
+        Name -> value, defaults included, but for parameters that the card calls ``added``: at
+        their default they are not there, and the function gives them the same value.
     label
         The shortest text that means the same: the name and the parameters that differ from
         their defaults, sorted.
@@ -53,8 +56,13 @@ class Spec:
             if name in given:
                 raise UsageError(f"parameter {name!r} is given twice in {text!r}")
             given[name] = _literal(value)
-        resolved = entry.resolve(given)
         fields = entry.schema.model_fields
+        added = getattr(entry.card, "added", ())
+        resolved = {
+            name: value
+            for name, value in entry.resolve(given).items()
+            if name not in added or value != fields[name].default
+        }
         differing = [
             f"{k}={_text(v)}" for k, v in sorted(resolved.items()) if v != fields[k].default
         ]

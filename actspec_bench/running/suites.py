@@ -65,6 +65,8 @@ SUITES = {
                 "trained-parity",
                 "trained-parity-hidden",
                 "mnist-hidden[target=7,against=1]",
+                "mnist-hidden[target=7,against=1,rows=predicted,balanced=true]",
+                "mnist-hidden[target=7,balanced=true]",
                 "mnist-hidden",
                 "mnist-pixels",
                 "mnist-patches",

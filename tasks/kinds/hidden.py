@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -24,6 +24,22 @@ __all__ = ["hidden_task"]
 
 OfferT = TypeVar("OfferT", bound=Callable[..., Any])
 
+ROWS = Parameter(
+    "rows",
+    Literal["labelled", "predicted"],
+    "labelled",
+    "With ``against``, whether inputs are of the two classes by their label or by what the\n"
+    "    network takes them for, its largest logit; if ``predicted``, the function is the class\n"
+    "    against all others, +1 where its logit is the largest. Without it all are taken.",
+)
+BALANCED = Parameter(
+    "balanced",
+    bool,
+    False,
+    "Whether there are as many inputs for which the decision is +1 as others: the larger group\n"
+    "    is cut to its first.",
+)
+
 
 def hidden_task(
     name: str, *, classes: int, against: bool = False, **card: Any
@@ -33,6 +49,7 @@ def hidden_task(
     The function that is explained is the margin of one class against the rest, its logit less
     the best other, or the sign. The rows to explain are 16 that the network takes for the class
     and 16 that it does not; scores use the layer's held-out rows. Nothing is known of the truth.
+    With ``balanced`` the network takes half of the rows for the class, held-out ones too.
 
     Parameters
     ----------
@@ -41,8 +58,8 @@ def hidden_task(
     classes
         Logits of the network, 2 or more.
     against
-        Whether the task has a parameter ``against``, one other class in place of the rest; the
-        layer must then have ``labels``.
+        Whether the task has a parameter ``against``, one other class in place of the rest, and
+        ``rows``, how the two are told; by label the layer must have ``labels``.
     **card
         Fields of the card: ``data``, ``licence``, ``citation``, ``figures``, ...
 
@@ -52,7 +69,10 @@ def hidden_task(
     """
     parameters = [READOUT, target_of(classes)]
     if against:
-        parameters.append(_against(classes))
+        parameters += [_against(classes), ROWS]
+    parameters.append(BALANCED)
+    # Variants share networks, and tasks that there were before keep their records.
+    came_later = tuple(p.name for p in (ROWS, BALANCED) if p in parameters)
 
     def build(layer: Bottleneck, seed: int, **given: Any) -> Instance:
         from actspec_bench.tasks.networks.bottleneck import hidden_instance
@@ -62,7 +82,13 @@ def hidden_task(
     def register(offer: OfferT) -> OfferT:
         made = declared(offer, build, parameters, offered="Bottleneck")
         check = _two_classes if against else None
-        task(name, **{**TRUTH_UNKNOWN, **card, "check": check})(made)
+        fields = {
+            **TRUTH_UNKNOWN,
+            **card,
+            "added": (*came_later, *card.get("added", ())),
+            "paired": (*came_later, *card.get("paired", ())),
+        }
+        task(name, **{**fields, "check": check})(made)
         return offer
 
     return register

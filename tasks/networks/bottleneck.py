@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.readouts import class_margin
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from actspec_bench.problems.source import Readout
 
@@ -64,7 +64,7 @@ class Bottleneck:
             return DataInputs(self.activate(self.before), self.originals())
 
     def of_two(self, one: int, other: int) -> Bottleneck:
-        """Return the layer over the inputs of two classes alone.
+        """Return the layer over the inputs that are labelled as one of two classes.
 
         The facts gain ``two_class_accuracy``, of the logits of the two on the held-out rows.
         """
@@ -72,18 +72,59 @@ class Bottleneck:
             raise ValueError("the rows of this layer have no labels to choose two classes by")
         seen, tested = ((labels == one) | (labels == other) for labels in self.labels)
         heldout, truth = self.heldout[tested], self.labels[1][tested]
+        right = (class_margin(self._logits(heldout), one, other) >= 0) == (truth == one)
+        accuracy = float(right.double().mean())
+        return replace(
+            self._over(seen, tested), facts={**self.facts, "two_class_accuracy": accuracy}
+        )
+
+    def predicted_as(self, one: int, other: int) -> Bottleneck:
+        """Return the layer over the inputs whose largest logit is that of one of two classes."""
+        seen, tested = (
+            (taken_for == one) | (taken_for == other)
+            for taken_for in (self._logits(x).argmax(1) for x in (self.before, self.heldout))
+        )
+        return self._over(seen, tested)
+
+    def balanced(self, target: int, against: int | None = None) -> Bottleneck:
+        """Return the layer over as many inputs with a decision for ``target`` as against it.
+
+        The larger group is cut to its first, among the held-out rows too. Raises ValueError
+        where all rows are decided alike.
+        """
+        seen, tested = (
+            _as_many(class_margin(self._logits(x), target, against) >= 0)
+            for x in (self.before, self.heldout)
+        )
+        if not (seen.any() and tested.any()):
+            raise ValueError(
+                f"the network decides all rows alike for target={target}, so that they cannot be "
+                "balanced: choose another target, or leave balanced out"
+            )
+        return self._over(seen, tested)
+
+    def _logits(self, before: Tensor) -> Tensor:
         with torch.no_grad():
-            margin = class_margin(self.read(self.activate(heldout)), one, other)
-        right = (margin >= 0) == (truth == one)
+            logits: Tensor = self.read(self.activate(before))
+        return logits
+
+    def _over(self, seen: Tensor, tested: Tensor) -> Bottleneck:
+        """Return the layer over those of its rows, and of its held-out ones, that are True."""
         originals = self.originals
         return replace(
             self,
             before=self.before[seen],
-            heldout=heldout,
+            heldout=self.heldout[tested],
             originals=None if originals is None else lambda: _chosen(originals(), seen),
-            labels=(self.labels[0][seen], truth),
-            facts={**self.facts, "two_class_accuracy": float(right.double().mean())},
+            labels=None if self.labels is None else (self.labels[0][seen], self.labels[1][tested]),
         )
+
+
+def _as_many(decided: Bool[Tensor, " rows"]) -> Bool[Tensor, " rows"]:
+    """Which rows are left when the larger group is cut to the first of it."""
+    size = min(int(decided.sum()), int((~decided).sum()))
+    place = torch.where(decided, decided.cumsum(0), (~decided).cumsum(0))
+    return place <= size
 
 
 def _chosen(originals: Originals, rows: Tensor) -> Originals:
@@ -100,6 +141,8 @@ def hidden_instance(
     readout: Readout,
     target: int | None,
     against: int | None = None,
+    rows: Literal["labelled", "predicted"] = "labelled",
+    balanced: bool = False,
 ) -> Instance:
     """Build the instance of one class of a layer's network; see `kinds.hidden.hidden_task`.
 
@@ -110,8 +153,12 @@ def hidden_instance(
         target = seed % classes
         if target == against:
             target = (target + 1) % classes
-    if against is not None:
+    if against is not None and rows == "labelled":
         layer = layer.of_two(target, against)
+    elif against is not None:
+        layer, against = layer.predicted_as(target, against), None
+    if balanced:
+        layer = layer.balanced(target, against)
     problem = hidden_units(layer, readout=readout, target=target, against=against)
     inputs = None if layer.originals is None else layer.inputs
     return Instance(problem, None, {**layer.facts, "target": target}, inputs)

@@ -66,7 +66,8 @@ def test_a_hidden_task_is_one_class_of_the_layer_s_network() -> None:
     assert (entry.card.truth, entry.card.main_metric, entry.card.data) == (
         "none", "surrogate_r2", "none",
     )  # fmt: skip
-    assert list(entry.schema.model_fields) == ["readout", "target", "against"]
+    assert list(entry.schema.model_fields) == ["readout", "target", "against", "rows", "balanced"]
+    assert entry.card.added == entry.card.paired == ("rows", "balanced")
     instance = entry.function(4, **entry.resolve({"readout": "margin"}))
     assert instance.facts == {"test_accuracy": 1.0, "target": 1}
     view = ScoringView(instance.problem, 0)

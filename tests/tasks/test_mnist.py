@@ -74,6 +74,30 @@ def test_the_two_digit_setting_has_images_and_logits_of_the_two_alone() -> None:
 
 @needs_mnist
 @pytest.mark.parametrize("name", ["mnist-hidden", "mnist-pixels"])
+def test_the_authors_two_digits_are_those_predicted_balanced_and_decided_by_argmax(
+    name: str,
+) -> None:
+    instance = built(f"{name}[target=7,against=1,rows=predicted,balanced=true]", 0)
+    model, _ = trained_network("perceptron", 0)
+    data, problem = images(), instance.problem
+    taken_for = model(data["train_x"]).argmax(1)
+    sevens, ones = (torch.nonzero(taken_for == digit)[:, 0] for digit in (7, 1))
+    size = min(len(sevens), len(ones))
+    assert size > 5000
+    left = torch.cat([sevens[:size], ones[:size]]).sort().values
+    enter = model[:2] if name == "mnist-hidden" else torch.nn.Identity()
+    assert torch.equal(problem.rows, enter(data["train_x"])[left])
+    assert torch.equal(instance.inputs().originals, data["train_x"][left].reshape(-1, 14, 14))
+    x, y = problem.sample(300), problem.sample(300)
+    mixed = torch.where(torch.arange(problem.n) % 2 == 0, x, y)
+    read = model[3] if name == "mnist-hidden" else model
+    by_argmax = torch.where(read(mixed).argmax(1) == 7, 1.0, -1.0)
+    assert torch.equal(problem.value(mixed), by_argmax)
+    assert 0.1 < (by_argmax > 0).float().mean() < 0.9
+
+
+@needs_mnist
+@pytest.mark.parametrize("name", ["mnist-hidden", "mnist-pixels"])
 def test_two_digits_have_an_accuracy_of_their_own(name: str) -> None:
     """Of the test images of the two digits, those whose own logit is the larger of the two."""
     facts = built(f"{name}[target=4,against=9]", 0).facts
