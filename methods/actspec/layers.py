@@ -17,7 +17,7 @@ from actspec_bench.fourier.spectrum import characters, membership
 from actspec_bench.methods.actspec import estimates
 from actspec_bench.methods.actspec.dense import Dense, fitted
 from actspec_bench.methods.actspec.inputs import Inputs
-from actspec_bench.methods.actspec.pool import pooled, usable_units
+from actspec_bench.methods.actspec.pool import Pool, pooled, usable_units
 from actspec_bench.methods.actspec.pursuit import Gram, ranked, shortlist
 from actspec_bench.methods.actspec.queries import Queries, no_spread
 from actspec_bench.methods.actspec.screen import screen
@@ -64,13 +64,13 @@ class Chosen:
         As taken and ranked.
     gram
         Inner products of all that came near being taken.
-    tried
-        How many subsets were looked at.
+    pool
+        What they were taken from.
     """
 
     subsets: list[Subset]
     gram: Gram
-    tried: int
+    pool: Pool
 
 
 def search_inputs(
@@ -109,17 +109,14 @@ def search_inputs(
         if more:
             chosen, used = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
-    info["subsets_tried"] = chosen.tried
+    info |= {"subsets_tried": chosen.pool.tried, "order_searched": chosen.pool.order}
     return _reported(inputs, dense.predicted if used else None, chosen, tau, fdr, info)
 
 
 def _nothing_to_search(inputs: Inputs, units: list[int]) -> str | None:
-    values = inputs.values[inputs.known]
-    if (why := no_spread(values)) is not None:
-        return why
     if not units:
         return "every unit is nearly constant under the problem's distribution"
-    return None
+    return no_spread(inputs.values[inputs.known])
 
 
 def _choose(
@@ -151,7 +148,7 @@ def _taken(
         *near, [*pool.subsets, *(s for s in more if s not in set(pool.subsets))], pool.associated
     )
     gram = Gram.of(*whole, listed)
-    return Chosen([listed[i] for i in ranked(gram, pool.tried)], gram, pool.tried)
+    return Chosen([listed[i] for i in ranked(gram, pool.tried)], gram, pool)
 
 
 def _from_mixtures(
@@ -238,7 +235,7 @@ def _stand_ins(chosen: Chosen, kept: list[Subset]) -> list[list[list[int]]]:
 
 def _why_none(inputs: Inputs, chosen: Chosen, passed: list[Subset]) -> str:
     counts = (
-        f"{chosen.tried:,} subsets were looked at on {int(inputs.searched.sum()):,} rows and "
+        f"{chosen.pool.tried:,} subsets were looked at on {int(inputs.searched.sum()):,} rows and "
         f"tested on {int(inputs.tested.sum()):,} others"
     )
     if passed:

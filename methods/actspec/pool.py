@@ -62,11 +62,14 @@ class Pool:
         The units most associated with the outcome, for larger subsets.
     tried
         How many subsets were looked at.
+    order
+        Units in the largest subsets of which all were looked at.
     """
 
     subsets: list[Subset]
     associated: list[int]
     tried: int
+    order: int
 
 
 def pooled(
@@ -82,8 +85,8 @@ def pooled(
     x = pattern[:, units]
     left = outcome - outcome.mean()
     association = (left @ x).abs() / (1 - x.mean(0).square()).clamp(min=1e-6).sqrt()
-    order = association.argsort(descending=True, stable=True)[:SINGLES]
-    x, best = x[:, order], [units[i] for i in order.tolist()]
+    strongest = association.argsort(descending=True, stable=True)[:SINGLES]
+    x, best = x[:, strongest], [units[i] for i in strongest.tolist()]
     pairs = min(len(best), PAIRED)
     found = [(unit,) for unit in best]
     found += [tuple(sorted(s)) for s in combinations(best[:pairs], 2)]
@@ -93,10 +96,11 @@ def pooled(
     scale = len(rest) * rest.square().mean() * 2 * log(max(tried, 2))
     for scores, places in (_pairs(x, rest), _triples(x[:, :SCANNED_TRIPLES], rest)):
         if len(scores):
-            strongest = scores.topk(min(INTERACTIONS, len(scores))).indices
-            clear = strongest[scores[strongest] > scale]
-            found += [tuple(sorted(best[i] for i in row)) for row in places[clear].tolist()]
-    return Pool(list(dict.fromkeys(found)), best[:GROWN], tried)
+            top = scores.topk(min(INTERACTIONS, len(scores))).indices
+            clear = places[top[scores[top] > scale]]
+            found += [tuple(sorted(best[i] for i in row)) for row in clear.tolist()]
+    order = 1 + (len(units) <= SINGLES) + (len(units) <= SCANNED_TRIPLES)
+    return Pool(list(dict.fromkeys(found)), best[:GROWN], tried, min(order, len(units)))
 
 
 def _beyond_singles(x: Tensor, left: Tensor) -> Tensor:

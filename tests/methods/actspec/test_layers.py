@@ -16,7 +16,7 @@ def test_actspec_on_given_samples_reports_the_subsets_and_no_twin() -> None:
     x[:, 8:] = torch.where(flips, -x[:, :8], x[:, :8])
     y = x[:, 0] * x[:, 1] * x[:, 2] - 0.6 * x[:, 3] * x[:, 4] + 0.5 * x[:, 5]
     y += 0.1 * torch.randn(4000, generator=generator)
-    found = attribute("actspec", Problem.from_samples(x, y), gamma=0.9)
+    found = attribute("actspec", Problem.from_samples(x, y))
     assert set(found.subsets) == {(0, 1, 2), (3, 4), (5,)}
     assert found.as_dict()[3, 4] == pytest.approx(-0.6, abs=0.03)
 
