@@ -7,6 +7,7 @@ rows say of its errors (prediction-powered inference: Angelopoulos et al. 2023, 
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from actspec_bench.fourier.energy import Estimate
 from actspec_bench.fourier.regression import Fit, discoveries, on_design
 from actspec_bench.fourier.spectrum import characters, membership
+from actspec_bench.methods.actspec.inputs import SEARCH_SHARE
 from actspec_bench.methods.actspec.pursuit import centred
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["added", "explained", "joint", "real", "supported"]
 
 INPUTS_A_SUBSET = 4
-OPTIMISM = 0.1
+FRESH = 0.9
 
 
 def added(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
@@ -111,12 +113,23 @@ def _r2(values: Float[Tensor, " rows"], fitted: Tensor, groups: Tensor) -> Estim
     return Estimate.normal(float(r2), float(of_input.square().sum().sqrt() / len(values)))
 
 
-def supported(inputs: int, r2: float) -> int:
-    """How many subsets so many inputs support, of which all together explain ``r2``.
+def supported(inputs: Inputs, subsets: list[Subset], tried: int) -> int:
+    r"""How many of ``subsets``, from the first on, will explain nearly as much of other inputs.
 
-    A fit of k coefficients to N inputs explains (1 - r2) k / N too much of them and, on average,
-    as much too little of others: with at most this many the two differ by a tenth of r2.
+    The largest k of which all together explain on fresh inputs at least nine tenths of what they
+    explain on those asked. How much less the former is than on the n rows that chose, is seen on
+    the rows that test, but with few of them not well: it is taken to lie between that of k
+    coefficients that were not chosen, and that of k chosen from m for noise alone (Foster & George
+    1994, Annals of Statistics 22:1947),
+
+    .. math:: 2 k (1 - R^2) / n \quad \text{and} \quad k (1 + 2 \log m) (1 - R^2) / n.
     """
-    if r2 >= 1:
-        return inputs
-    return max(int(OPTIMISM / 2 * inputs * r2 / (1 - r2)), 0) if r2 > 0 else 0
+    rows = int(inputs.searched.sum())
+    for k in range(len(subsets), 0, -1):
+        tested, r2 = explained(inputs, subsets[:k])
+        rest = (1 - r2) / rows
+        most = k * (1 + 2 * log(max(tried, 2))) * rest
+        drop = min(max(r2 - tested.value, 2 * k * rest), most)
+        if r2 - drop >= FRESH * (r2 - (1 - SEARCH_SHARE) * drop) > 0:
+            return k
+    return 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["Inputs"]
+__all__ = ["SEARCH_SHARE", "Inputs"]
 
 SEARCH_SHARE = 2 / 3
 MOST_ROWS = 2**16

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from actspec_bench.fourier.energy import Estimate
 from actspec_bench.fourier.regression import on_design
 from actspec_bench.fourier.spectrum import characters, membership
 from actspec_bench.methods.actspec import estimates
@@ -38,7 +39,8 @@ LOW_ORDER_R2 = 0.7
 UNASKED = 0.2
 LEAST_MIXED = 500
 PILOT = 2048
-FRESH_SHARE = 0.9
+VAGUE = 0.1
+NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
 def depends(pattern: Tensor) -> bool:
@@ -183,22 +185,20 @@ def _reported(
     """Test, measure and report what was chosen, no more than the inputs support."""
     n = inputs.problem.n
     passed, level = estimates.real(inputs, predicted, chosen.subsets, fdr)
-    told, _ = estimates.explained(inputs, passed)
-    most = estimates.supported(inputs.asked, told.value) if passed else 0
-    kept = passed[:most]
+    kept = passed[: estimates.supported(inputs, passed, chosen.pool.tried)]
     warnings = []
     if len(kept) < len(passed):
         warnings.append(
             f"{inputs.asked:,} inputs support {len(kept)} of the {len(passed)} subsets that passed "
-            "the test: more would fit these inputs and not others"
+            "the test: more would explain much of these inputs and less of others"
         )
-    told, fit_to = estimates.explained(inputs, kept)
-    if kept and told.high < FRESH_SHARE * fit_to:
-        warnings.append(
-            f"the subsets explain {100 * fit_to:.0f}% of the {int(inputs.searched.sum()):,} rows "
-            f"that chose them and {100 * told.value:.0f}% of {int(inputs.tested.sum()):,} others"
-        )
+    told = estimates.explained(inputs, kept)[0] if kept else NOTHING
     info["unexplained"] = [1 - told.value, 1 - told.high, 1 - told.low]
+    if told.high - told.value > VAGUE * told.value:
+        warnings.append(
+            f"{inputs.asked:,} inputs say little of how much the {len(kept)} subsets explain: "
+            f"{100 * told.low:.0f} to {100 * told.high:.0f}% of the variance"
+        )
     info["warnings"] = warnings
     if not kept:
         info["reason"] = _why_none(inputs, chosen, passed)
