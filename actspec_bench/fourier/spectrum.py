@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_patterns",
+    "biased_characters",
     "characters",
     "energy_by_order",
     "goldreich_levin_weights",
@@ -54,6 +55,24 @@ def characters(
     """
     off = (pattern < 0).to(torch.get_default_dtype())
     return 1 - 2 * torch.remainder(off @ subsets.to(off.dtype).T, 2)
+
+
+def biased_characters(
+    pattern: Float[Tensor, "*rows n"],
+    subsets: Bool[Tensor, "subsets n"],
+    means: Float[Tensor, " n"] | None = None,
+) -> Float[Tensor, "*rows subsets"]:
+    r"""Evaluate :math:`\phi_S(p) = \prod_{i \in S} (p_i - \mu_i) / \sqrt{1 - \mu_i^2}`.
+
+    The p-biased Fourier basis (O'Donnell 2014, section 8.4), computed as a sign times the
+    exponential of a sum of logarithms; without ``means``, which lie strictly between -1 and 1,
+    `characters`.
+    """
+    chi = characters(pattern, subsets)
+    if means is None:
+        return chi
+    size = ((pattern - means).abs() / (1 - means.square()).sqrt()).log()
+    return chi * (size @ subsets.to(size.dtype).T).exp()
 
 
 def all_patterns(n: int) -> Float[Tensor, "patterns n"]:
@@ -193,6 +212,7 @@ def goldreich_levin_weights(
     prefix: Float[Tensor, "restrictions completions prefix"],
     subsets: Bool[Tensor, "subsets prefix"],
     extensions: Bool[Tensor, "extensions prefix"] | None = None,
+    means: Float[Tensor, " prefix"] | None = None,
 ) -> tuple[Float[Tensor, " nodes"], Float[Tensor, " nodes"]]:
     r"""Estimate the weight below each node S of the search tree from one shared batch.
 
@@ -214,6 +234,10 @@ def goldreich_levin_weights(
     extensions
         (e, k) sets that share no unit with ``subsets``: the nodes are then the m e unions of one
         of each, in row-major order, in one matrix product a restriction.
+    means
+        (k,) mean of each unit's state. If given, characters are those of the p-biased basis,
+        :math:`\phi_S(p) = \prod_{i \in S} (p_i - \mu_i) / \sqrt{1 - \mu_i^2}`, which are
+        orthonormal where biased units are independent (O'Donnell 2014, section 8.4).
 
     Returns
     -------
@@ -225,10 +249,14 @@ def goldreich_levin_weights(
         raise ValueError("a U-statistic needs at least two completions a restriction")
     if extensions is None:
         extensions = torch.zeros(1, subsets.shape[1], dtype=torch.bool)
-    terms = characters(prefix, subsets) * values[..., None]
-    sums = (terms.mT @ characters(prefix, extensions)).flatten(1)
-    squares = values.square().sum(1)
-    per_restriction = (sums.square() - squares[:, None]) / (completions * (completions - 1))
+    terms = biased_characters(prefix, subsets, means)
+    other = biased_characters(prefix, extensions, means)
+    squares = values.square().sum(1)[:, None]
+    if means is not None:
+        own = values[..., None] * terms
+        squares = (own.square().mT @ other.square()).flatten(1)
+    sums = ((terms * values[..., None]).mT @ other).flatten(1)
+    per_restriction = (sums.square() - squares) / (completions * (completions - 1))
     weights = per_restriction.mean(0)
     if restrictions < 2:
         return weights, torch.full_like(weights, float("inf"))

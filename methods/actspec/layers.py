@@ -7,7 +7,7 @@ the tree, which asks mixtures of rows about the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -21,6 +21,7 @@ from actspec_bench.methods.actspec.inputs import Inputs
 from actspec_bench.methods.actspec.pool import Pool, pooled, usable_units
 from actspec_bench.methods.actspec.pursuit import Gram, ranked, shortlist
 from actspec_bench.methods.actspec.queries import Queries, no_spread
+from actspec_bench.methods.actspec.redundancy import predictability, varying_units
 from actspec_bench.methods.actspec.screen import screen
 from actspec_bench.methods.actspec.tree import branch
 from actspec_bench.problems.attribution import Attribution
@@ -76,21 +77,27 @@ class Chosen:
 
 
 def search_inputs(
-    problem: Problem, *, tau: float | None, max_branch: int, fdr: float, units: list[int] | None
+    problem: Problem,
+    *,
+    tau: float | None,
+    max_branch: int,
+    fdr: float,
+    plain: tuple[float, float] | None,
 ) -> Attribution:
     """Find the subsets that explain a function of dependent units, ranked by what each adds.
 
-    ``units`` are those that may be searched, if not all that vary.
+    ``plain`` are gamma and delta where the paper's rule is to drop units and subsets.
     """
     inputs = Inputs.of(problem)
     info: dict[str, Any] = {"inputs": inputs.count}
     half = -(-problem.remaining // 2)
     inputs.ask(min(half, PILOT) if problem.any_pattern else problem.remaining)
     usable, left_out = usable_units(inputs.pattern, int(inputs.known.sum()))
-    if units is not None:
-        others = sorted(set(usable) - set(units))
-        left_out |= {"squared mean above gamma": others} if others else {}
-        usable = [unit for unit in usable if unit in set(units)]
+    if plain is not None:
+        varying = set(varying_units(inputs.pattern, plain[0]))
+        others = [unit for unit in usable if unit not in varying]
+        left_out |= {f"squared mean above gamma={plain[0]:g}": others} if others else {}
+        usable = [unit for unit in usable if unit in varying]
     info |= {"units_searched": len(usable), "units_left_out": left_out}
     if (reason := _nothing_to_search(inputs, usable)) is not None:
         return Attribution.from_subsets({}, n=problem.n, info={**info, "reason": reason})
@@ -111,6 +118,9 @@ def search_inputs(
         if more:
             chosen, used = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
+    if plain is not None:
+        kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= plain[1]]
+        chosen = replace(chosen, subsets=kept)
     info |= {"subsets_tried": chosen.pool.tried, "order_searched": chosen.pool.order}
     return _reported(inputs, dense.predicted if used else None, chosen, tau, fdr, info)
 

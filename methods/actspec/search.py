@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from actspec_bench.methods.actspec.layers import depends, search_inputs
+from actspec_bench.methods.actspec.pool import usable_units
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
 from actspec_bench.methods.actspec.redundancy import (
     distinct_rows,
@@ -31,6 +32,7 @@ Basis = Literal["p-biased", "plain"]
 
 TEST_SHARE = 0.25
 REDUNDANCY_DRAWS = 4096
+EQUAL = 0.9
 
 
 def search(
@@ -51,10 +53,15 @@ def search(
         pool = distinct_rows(pool)
     draws = problem.pattern(pool)
     if problem.rows is not None and (not problem.any_pattern or depends(draws)):
-        allowed = varying_units(draws, gamma) if basis == "plain" else None
-        return search_inputs(problem, tau=tau, max_branch=max_branch, fdr=fdr, units=allowed)
-    units = varying_units(draws, gamma)
-    info: dict[str, Any] = {"units_varying": len(units)}
+        plain = (gamma, delta) if basis == "plain" else None
+        return search_inputs(problem, tau=tau, max_branch=max_branch, fdr=fdr, plain=plain)
+    info: dict[str, Any] = {}
+    biased = basis == "p-biased" and not problem.uniform
+    if biased:
+        units, info["units_left_out"] = usable_units(draws, len(draws))
+    else:
+        units = varying_units(draws, gamma)
+    info["units_varying"] = len(units)
     queries = Queries(problem)
     if not units:
         info["reason"] = "every unit is nearly constant under the problem's distribution"
@@ -65,26 +72,29 @@ def search(
     info["units_bisected"] = len(units) - len(screened.influence) - screened.doubtful
     info["units_in_doubt"] = screened.doubtful
     if screened.doubtful < len(units):
-        units = distinct_units(draws, units, gamma)
+        # Of units that are all but equal the one with most influence is the function's own.
+        units = distinct_units(draws, units, EQUAL if biased else gamma)
     rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
     affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
     info["units_beyond_budget"] = max(len(units) - affordable, 0)
     units = units[:affordable]
     orders = _orders(queries, units, order, restarts)
-    candidates, info["tau"] = branch(queries, orders, rows, tau, max_branch)
+    means = draws.mean(0) if biased else None
+    candidates, info["tau"] = branch(queries, orders, rows, tau, max_branch, means)
     fresh = problem.sample(problem.remaining)
     info["units_searched"] = len(units)
     half = len(fresh) // 2
     subsets = tested(queries, fresh[:half], candidates, fdr)
     queries.hold(fresh[half:])
-    subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
+    if not biased:
+        subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
     if not found.subsets and info.get("units_beyond_budget"):
         info["reason"] += (
             f"; the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
             "units unsearched: a larger one is needed"
         )
-    kept = distinct_subsets(draws, found.subsets, gamma)
+    kept = found.subsets if biased else distinct_subsets(draws, found.subsets, gamma)
     return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
 
 

@@ -61,9 +61,17 @@ class Level:
 
 
 def branch(
-    queries: Queries, orders: list[list[int]], rows: int, tau: float | None, max_branch: int
+    queries: Queries,
+    orders: list[list[int]],
+    rows: int,
+    tau: float | None,
+    max_branch: int,
+    means: Tensor | None = None,
 ) -> tuple[list[Subset], float | None]:
-    """Subsets that the trees find, surest first, and tau used (of the last pass if not given)."""
+    """Subsets that the trees find, surest first, and tau used (of the last pass if not given).
+
+    With ``means`` of all units' states, nodes are weighted in the p-biased basis.
+    """
     if not orders[0]:
         return [], tau
     first = len(queries.values)
@@ -75,11 +83,12 @@ def branch(
     scale = float(values.square().mean().sqrt()) or 1.0
     values = values / scale
     residual = values
+    scaled_tau = None if tau is None else tau / scale
     found: list[Subset] = []
     candidates: list[Subset] = []
     for _ in range(PASSES):
         walks = [
-            _walk(levels, units, residual.float(), None if tau is None else tau / scale, max_branch)
+            _walk(levels, units, residual.float(), scaled_tau, max_branch, means)
             for levels, units in zip(trees, orders, strict=True)
         ]
         new = dict.fromkeys(s for subsets, _ in walks for s in subsets[:NEW_A_PASS] if s)
@@ -128,7 +137,12 @@ def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[L
 
 
 def _walk(
-    levels: list[Level], units: list[int], values: Tensor, tau: float | None, max_branch: int
+    levels: list[Level],
+    units: list[int],
+    values: Tensor,
+    tau: float | None,
+    max_branch: int,
+    means: Tensor | None,
 ) -> tuple[list[Subset], float]:
     """Subsets left when every level of a tree was decided, heaviest first, and the last bound."""
     nodes: Bool[Tensor, "nodes k"] = torch.zeros(1, 0, dtype=torch.bool)
@@ -140,7 +154,8 @@ def _walk(
         grown[:, : level.start] = nodes
         extensions = torch.zeros(2 ** (depth - level.start), depth, dtype=torch.bool)
         extensions[:, level.start :] = all_patterns(depth - level.start) < 0
-        weights, errors = goldreich_levin_weights(outcome, level.pattern, grown, extensions)
+        centre = None if means is None else means[units[:depth]]
+        weights, errors = goldreich_levin_weights(outcome, level.pattern, grown, extensions, centre)
         if tau is None:
             # Standard deviation of a weight where there is none: all pairs are independent.
             pairs = restrictions * completions * (completions - 1)

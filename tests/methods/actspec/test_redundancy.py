@@ -121,6 +121,11 @@ def test_actspec_drops_a_subset_whose_unit_the_others_predict() -> None:
     x = torch.cat([x, torch.randn(6000, 8, generator=generator)], dim=1)
     y = x[:, 0] * x[:, 1] * x[:, 2] + x[:, 4] * x[:, 5]
     problem = Problem.from_samples(x, y)
-    assert set(attribute("actspec", problem).subsets) == {(4, 5)}
+    assert set(attribute("actspec", problem, basis="plain").subsets) == {(4, 5)}
+    found = attribute("actspec", problem)  # whose character has a mean, and explains beyond it
+    assert found.as_dict() == {
+        (0, 1, 2): pytest.approx(1, abs=1e-3),
+        (4, 5): pytest.approx(1, abs=1e-3),
+    }
     found = attribute("actspec", restarted(problem, budget=10_000, seed=0), delta=1.0)
     assert {(0, 1, 2), (4, 5)} <= set(found.subsets)

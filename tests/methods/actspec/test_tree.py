@@ -28,8 +28,8 @@ def test_a_level_keeps_at_most_max_branch_nodes() -> None:
     queries = Queries(problem)
     levels = tree._levels(queries, list(range(32)), 16_000, 0)
     values = torch.cat(queries.values)
-    few, _ = tree._walk(levels, list(range(32)), values, None, 3)
-    many, _ = tree._walk(levels, list(range(32)), values, None, 128)
+    few, _ = tree._walk(levels, list(range(32)), values, None, 3, None)
+    many, _ = tree._walk(levels, list(range(32)), values, None, 128, None)
     assert 0 < len(few) <= 3
     assert set(terms) <= set(many)
     assert len(many) <= 128
