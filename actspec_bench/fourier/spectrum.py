@@ -53,8 +53,12 @@ def characters(
     One matrix product: the character is -1 where an odd number of the subset's units is off
     (O'Donnell, *Analysis of Boolean Functions*, 2014, section 1.2).
     """
+    used = subsets.any(0)
+    if 2 * int(used.sum()) < len(used):
+        pattern, subsets = pattern[..., used], subsets[:, used]
     off = (pattern < 0).to(torch.get_default_dtype())
-    return 1 - 2 * torch.remainder(off @ subsets.to(off.dtype).T, 2)
+    odd = (off @ subsets.to(off.dtype).T).remainder_(2)
+    return odd.mul_(-2).add_(1)
 
 
 def biased_characters(

@@ -19,7 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
     "actspec",
     returns="subsets",
     family="spectral",
-    imports=("actspec_bench.methods.actspec.search", "scipy.stats"),
+    imports=("actspec_bench.methods.actspec.search", "scipy.stats", "sklearn.linear_model"),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435",
 )
 def actspec(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Dense", "fitted"]
 
 PENALTY = 1e-3
-ITERATIONS = 60
+ITERATIONS = 300
+TOLERANCE = 1e-3
 LEAST_SCALE = 1e-6
 LEAST_ROWS = 20
 
@@ -70,10 +71,9 @@ def fitted(inputs: Inputs) -> Dense:
         return Dense(torch.zeros(len(x)), -torch.inf)
     levels = torch.unique(values)
     middle, half = levels.mean(), (levels[-1] - levels[0]) / 2
-    predict = _logistic if len(levels) == 2 else _ridge
     fold = inputs.input % 2 == 0
     both = [
-        middle + half * predict(x, (inputs.values - middle) / half, searched & part)
+        middle + half * _predicted(x, (inputs.values - middle) / half, searched & part)
         for part in (fold, ~fold)
     ]
     other = torch.where(fold, both[1], both[0])
@@ -82,33 +82,16 @@ def fitted(inputs: Inputs) -> Dense:
     return Dense(predicted, float(1 - error / values.var(correction=0)))
 
 
-def _logistic(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"]) -> Tensor:
-    """Expected sign of every row: logistic regression with a ridge penalty, fitted on ``rows``."""
-    x_fit, y_fit = x[rows], y[rows]
-    weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weights], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe"
-    )
+def _predicted(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"]) -> Tensor:
+    """Expected value of every row, fitted on ``rows``: of signs by logistic regression."""
+    from sklearn.linear_model import LogisticRegression, Ridge
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        margin = y_fit * (x_fit @ weights[:-1] + weights[-1])
-        total = torch.nn.functional.softplus(-margin).mean()
-        total = total + PENALTY * weights[:-1].square().sum()
-        total.backward()
-        return total
-
-    with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
-    fit = weights.detach()
-    return torch.tanh((x @ fit[:-1] + fit[-1]) / 2)
-
-
-def _ridge(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"]) -> Tensor:
-    """Linear prediction of every row: ridge regression with an intercept, fitted on ``rows``."""
-    x_fit, y_fit = x[rows].double(), y[rows].double()
-    mean, level = x_fit.mean(0), y_fit.mean()
-    x_fit = x_fit - mean
-    gram = x_fit.T @ x_fit + PENALTY * len(x_fit) * torch.eye(x.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(gram, x_fit.T @ (y_fit - level))
-    return ((x.double() - mean) @ weights + level).float()
+    x_fit, y_fit = x[rows].numpy(), y[rows].numpy()
+    levels = set(y_fit.tolist())
+    if levels == {-1.0, 1.0}:
+        strength = 1 / (2 * PENALTY * len(y_fit))
+        fit = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=TOLERANCE).fit(x_fit, y_fit)
+        score = x @ torch.from_numpy(fit.coef_[0]).to(x) + float(fit.intercept_[0])
+        return torch.tanh(score / 2)
+    line = Ridge(alpha=PENALTY * len(y_fit)).fit(x_fit, y_fit)
+    return x @ torch.from_numpy(line.coef_).to(x) + float(line.intercept_)

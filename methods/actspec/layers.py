@@ -27,6 +27,8 @@ from actspec_bench.methods.actspec.tree import branch
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
@@ -38,7 +40,7 @@ CLEAR = 5.0
 DENSE_R2 = 0.5
 LOW_ORDER_R2 = 0.7
 UNASKED = 0.2
-LEAST_MIXED = 500
+ROWS_A_UNIT = 8
 PILOT = 2048
 VAGUE = 0.1
 NOTHING = Estimate(0.0, 0.0, 0.0)
@@ -107,16 +109,17 @@ def search_inputs(
         inputs.ask(problem.remaining if low_order else half - inputs.asked)
         dense = fitted(inputs)
     chosen, used = _choose(inputs, dense, usable)
-    found = estimates.explained(inputs, chosen.subsets)[0].value
-    if (
-        problem.any_pattern
-        and max(found, dense.r2) < LOW_ORDER_R2
-        and problem.remaining >= LEAST_MIXED
-    ):
-        more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
-        info["rows_on_mixtures"] = problem.spent["forward"] - int(inputs.asked)
-        if more:
-            chosen, used = _choose(inputs, dense, usable, more)
+    if problem.any_pattern and problem.remaining:
+        low_order = max(estimates.explained(inputs, chosen.subsets)[0].value, dense.r2)
+        more: list[Subset] = []
+        if low_order < LOW_ORDER_R2 and problem.remaining >= ROWS_A_UNIT * len(usable):
+            info["rows_on_mixtures"] = problem.remaining
+            more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
+            info["rows_on_mixtures"] -= problem.remaining
+        elif inputs.asked < inputs.count:
+            inputs.ask(problem.remaining)
+            dense = fitted(inputs)
+        chosen, used = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
     if plain is not None:
         kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= plain[1]]
@@ -132,7 +135,7 @@ def _nothing_to_search(inputs: Inputs, units: list[int]) -> str | None:
 
 
 def _choose(
-    inputs: Inputs, dense: Dense, units: list[int], more: list[Subset] | None = None
+    inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subset] = ()
 ) -> tuple[Chosen, bool]:
     """Take subsets, with what is predicted of unasked rows if that knows more than they tell."""
     searched = inputs.searched
@@ -142,17 +145,17 @@ def _choose(
         imputed, corrected = dense.imputed(inputs), dense.corrected(inputs)
         first = searched.float().argsort(descending=True, stable=True)
         near = (inputs.pattern[first], imputed[first])
-        chosen = _taken(near, (inputs.pattern, corrected), units, more or [])
+        chosen = _taken(near, (inputs.pattern, corrected), units, more)
         if estimates.explained(inputs, chosen.subsets)[1] <= dense.r2:
             return chosen, True
-    return _taken(plain, plain, units, more or []), False
+    return _taken(plain, plain, units, more), False
 
 
 def _taken(
     near: tuple[Tensor, Tensor],
     whole: tuple[Tensor, Tensor],
     units: list[int],
-    more: list[Subset],
+    more: Sequence[Subset],
 ) -> Chosen:
     """Shortlist on some rows, rank on all."""
     pool = pooled(*near, units)
@@ -213,7 +216,7 @@ def _reported(
     if not kept:
         info["reason"] = _why_none(inputs, chosen, passed)
         return Attribution.from_subsets({}, n=n, info=info)
-    adds = estimates.added(inputs, predicted, kept).coefficients.abs().tolist()
+    adds = chosen.gram.sequential(kept)
     fit = estimates.joint(inputs, predicted, kept)
     rows = list(
         zip(kept, fit.coefficients.tolist(), fit.half_widths(level).tolist(), adds, strict=True)

@@ -176,6 +176,11 @@ class Gram:
         left, own, _ = self.beyond(taken)
         return _gains(left, own)
 
+    def sequential(self, subsets: Sequence[Subset]) -> list[float]:
+        """What each of ``subsets`` adds to those before it, as a standard deviation."""
+        places = [self.subsets.index(subset) for subset in subsets]
+        return [float(self.gains(places[:k])[i]) ** 0.5 for k, i in enumerate(places)]
+
     def stand_ins(self, taken: Sequence[int], chosen: int) -> list[Subset]:
         """Subsets that would add nearly as much as ``chosen`` to ``taken``, and much the same."""
         left, own, along = self.beyond(taken)
