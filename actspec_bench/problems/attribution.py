@@ -29,8 +29,10 @@ class Attribution:
     coefficients
         One signed number a subset, in the same order.
     importance
-        What each subset counts for, in the same order: ``|coefficient|``, unless the method ranks
-        by something else, such as by what a subset adds to those before it.
+        What each subset counts for in `units`, in the same order: ``|coefficient|``, unless the
+        method tells something else, such as what a subset adds to those before it.
+    ranked
+        Whether the order is the method's own, and not that of ``|coefficient|``.
     returns
         ``"units"`` if the method scored single units only, else ``"subsets"``.
     info
@@ -46,6 +48,7 @@ class Attribution:
     n: int | None = None
     info: dict[str, Any] = field(default_factory=dict)
     importance: Float[ndarray, " subsets"] = None  # type: ignore[assignment]
+    ranked: bool = False
 
     def __post_init__(self) -> None:
         if self.importance is None:
@@ -74,7 +77,8 @@ class Attribution:
     ) -> Attribution:
         """Build from ``{(3, 7): 0.8, ...}``; the empty subset is left out.
 
-        Subsets are ranked by ``importance``, given by the same keys, or else by |coefficient|.
+        Subsets are ranked by |coefficient|, or if ``importance`` is given, by the same keys, as
+        those stand there: best first.
 
         Raises
         ------
@@ -96,9 +100,9 @@ class Attribution:
         weight = {_checked_subset(key, n): float(value) for key, value in importance.items()}
         if weight.keys() != clean.keys():
             raise ValueError("importance must have the subsets that have coefficients")
-        ranked, weights = _ranked(weight)
-        signed = np.array([clean[subset] for subset in ranked], dtype=float)
-        return cls(ranked, signed, "subsets", n, info or {}, weights)
+        signed = np.array([clean[subset] for subset in weight], dtype=float)
+        own = np.array(list(weight.values()), dtype=float)
+        return cls(tuple(weight), signed, "subsets", n, info or {}, own, ranked=True)
 
     @classmethod
     def from_units(
@@ -135,12 +139,15 @@ class Attribution:
         return scores
 
     def top(self, m: int, generator: np.random.Generator) -> list[Subset]:
-        """Return the ``m`` most important subsets, ties broken at random.
+        """Return the ``m`` subsets of largest ``|coefficient|``, ties broken at random.
 
         The random order of ties keeps a constant scorer at chance whatever the order of units.
+        Where the method ranks itself, its first ``m``.
         """
+        if self.ranked:
+            return list(self.subsets[:m])
         shuffled = generator.permutation(len(self.subsets))
-        order = shuffled[np.argsort(-self.importance[shuffled], kind="stable")]
+        order = shuffled[np.argsort(-np.abs(self.coefficients[shuffled]), kind="stable")]
         return [self.subsets[i] for i in order[:m]]
 
     def as_dict(self) -> dict[Subset, float]:

@@ -34,31 +34,38 @@ def actspec(
     fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05,
     basis: Literal["p-biased", "plain"] = "p-biased",
 ) -> Attribution:
-    r"""Goldreich-Levin tree search for large, non-redundant Fourier coefficients.
+    r"""Large Fourier coefficients of what units do: a tree of subsets, or a pursuit under D.
 
-    An influence screen, a branch and bound over the units that passed it, a test of what is
-    left on fresh draws, and a joint least-squares refit on every query made. The weight of a
-    node S after k units,
+    **Units that are independent**, as all patterns of an input are: an influence screen, a
+    Goldreich-Levin branch and bound over the units that passed it, a test of what is left on fresh
+    draws, and a joint least-squares refit on every query made. The weight of a node S after k
+    units,
 
     .. math:: W_k(S) = E_z [ ( E_x [ f(x_{\le k}, z_{>k}) \chi_S(x_{\le k}) ] )^2 ],
 
-    decides whether anything below S is searched; all nodes of a level share one batch.
+    decides whether anything below S is searched; all nodes of a level share one batch. A query
+    mixes draws of D: the decided units come from one, the others from another. An eighth of the
+    budget chooses nothing: coefficients within eight standard errors of zero are estimated on
+    these rows alone, since those that chose a subset make it look larger.
 
-    A query mixes draws of D: the decided units come from one, the others from another. So each
-    part is as the data have it and the dependence between the two is broken: where units
-    depend on each other, a subset may be found for what it does on such mixtures alone. Its
-    coefficient is that of the joint least-squares fit under D, on draws of D, and so depends on
-    the other subsets reported. A problem that answers at given rows only is searched up to order
-    3, or as far as there are at most 100,000 subsets, by matching pursuit on half of its
-    distinct rows, each of which counts once.
+    **Units that depend on each other**, as those of a layer over a data set do, and rows that are
+    given: subsets are taken one after the other by what each adds under D to those before it, on
+    inputs that are asked (or given) once each. The pool has all single units, pairs and triples of
+    the most associated, and any pair or triple that explains what single units do not; subsets
+    that differ by a unit from one taken join it, up to eight units. A dense predictor of the value,
+    cross-fitted, stands for inputs that are not asked. If neither it nor the subsets explain 70%,
+    half of the budget asks mixtures of rows, and the tree searches what is left. A third of the
+    inputs asked tests and measures what the others chose; if all could be asked, all choose, and
+    two of three folds have to confirm each subset. Subsets are ranked in the order in which they
+    were taken, and their ``importance`` is what they add, as a standard deviation; coefficients
+    are those of the joint least-squares fit under D. No more are reported than explain of fresh
+    inputs nine tenths of what they explain of those asked.
 
-    An eighth of the budget chooses nothing: coefficients within eight standard errors of zero
-    are estimated on these rows alone, since those that chose a subset make it look larger.
-
-    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the
-    subsets; numbers of units (varying, influential, found by bisection, in doubt, beyond the
-    budget, searched); the ``order_searched`` of given rows; the ``tau`` used; and a ``reason``
-    where nothing is reported.
+    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets;
+    ``unexplained``, the share of the variance that the reported subsets leave on rows that did not
+    fit them, with its interval; ``warnings``; ``units_left_out`` with the reason; numbers of units
+    and rows at each step; and a ``reason`` where nothing is reported. Of dependent units
+    ``stand_ins`` has for each subset those that would add nearly as much in its place.
 
     Parameters
     ----------
@@ -67,10 +74,10 @@ def actspec(
         tau^2 / 2, and smaller coefficients are not reported. If not given, nodes are kept above
         the noise of their weights and every coefficient that passes the test is reported.
     gamma
-        Redundancy of units: the largest squared normalised inner product with all-ones, or
-        with a unit already kept.
+        Redundancy of units, with ``basis="plain"`` or where all units are known to be fair coins:
+        the largest squared normalised inner product with all-ones, or with a unit already kept.
     delta
-        Redundancy of subsets: how well any one unit may be predicted from the others.
+        Redundancy of subsets, there: how well any one unit may be predicted from the others.
     max_branch
         Nodes kept a level; eight units are decided a level.
     order
@@ -79,6 +86,10 @@ def actspec(
         Searches that share the budget; those after the first are in random orders.
     fdr
         Rate of false discoveries among the subsets reported (Benjamini & Hochberg 1995).
+    basis
+        ``"p-biased"``: characters are centred and scaled by their means under D, units may be on in
+        any share of the rows, and a twin is dropped where it adds nothing. ``"plain"``: the
+        paper's rule, gamma and delta.
     """
     from actspec_bench.methods.actspec.search import search
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from actspec_bench.methods.actspec.inputs import FOLDS
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
@@ -71,7 +73,7 @@ def fitted(inputs: Inputs) -> Dense:
         return Dense(torch.zeros(len(x)), -torch.inf)
     levels = torch.unique(values)
     middle, half = levels.mean(), (levels[-1] - levels[0]) / 2
-    fold = inputs.input % 2 == 0
+    fold = inputs.input // FOLDS % 2 == 0
     both = [
         middle + half * _predicted(x, (inputs.values - middle) / half, searched & part)
         for part in (fold, ~fold)

@@ -16,7 +16,7 @@ from torch import Tensor
 from actspec_bench.fourier.energy import Estimate
 from actspec_bench.fourier.regression import Fit, discoveries, on_design
 from actspec_bench.fourier.spectrum import characters, membership
-from actspec_bench.methods.actspec.inputs import SEARCH_SHARE
+from actspec_bench.methods.actspec.inputs import FOLDS
 from actspec_bench.methods.actspec.pursuit import centred
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def added(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fi
 
 
 def joint(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
-    """Joint least squares under D on an intercept and the characters of ``subsets``."""
+    """Joint least squares under D on an intercept and the characters of ``subsets``.
+
+    On the inputs that test, or if all choose on all.
+    """
     return _fit(inputs, predicted, characters(inputs.pattern, membership(subsets, _n(inputs))))
 
 
@@ -54,7 +57,7 @@ def _n(inputs: Inputs) -> int:
 
 def _fit(inputs: Inputs, predicted: Tensor | None, columns: Tensor) -> Fit:
     """Least squares on the inputs that test; of its errors alone where a prediction is given."""
-    rows = inputs.tested
+    rows = inputs.known if inputs.fold is None else inputs.tested
     values = inputs.values[rows].double()
     if predicted is None:
         return on_design(columns[rows], values, inputs.input[rows], even=True)
@@ -68,19 +71,21 @@ def _fit(inputs: Inputs, predicted: Tensor | None, columns: Tensor) -> Fit:
 
 
 def real(
-    inputs: Inputs, predicted: Tensor | None, subsets: list[Subset], fdr: float
+    inputs: Inputs, predicted: Tensor | None, subsets: list[Subset], fdr: float, among: int = 0
 ) -> tuple[list[Subset], float]:
     """Subsets that add something, at false-discovery rate ``fdr``, and the level for intervals.
 
-    No more are tried than a quarter of the inputs that test. Intervals of those that passed at
-    level 1 - 0.05 R / m, R of m having passed, cover at an average rate of 95% although the same
-    inputs chose them (Benjamini & Yekutieli 2005, JASA 100:71).
+    No more are tried than a quarter of the inputs that test. If they were taken from ``among`` with
+    a look at these inputs, p-values are multiplied by how many that is for each. Intervals of those
+    that passed at level 1 - 0.05 R / m, R of m having passed, cover at an average rate of 95%
+    although the same inputs chose them (Benjamini & Yekutieli 2005, JASA 100:71).
     """
     tested = len(torch.unique(inputs.input[inputs.tested]))
     subsets = subsets[: tested // INPUTS_A_SUBSET]
     if not subsets:
         return [], 0.95
-    passed = discoveries(added(inputs, predicted, subsets).p_values(), fdr)
+    p_values = added(inputs, predicted, subsets).p_values() * max(among / len(subsets), 1)
+    passed = discoveries(p_values, fdr)
     kept = [subset for subset, is_real in zip(subsets, passed, strict=True) if is_real]
     return kept, 1 - 0.05 * len(kept) / len(subsets)
 
@@ -130,6 +135,6 @@ def supported(inputs: Inputs, subsets: list[Subset], tried: int) -> int:
         rest = (1 - r2) / rows
         most = k * (1 + 2 * log(max(tried, 2))) * rest
         drop = min(max(r2 - tested.value, 2 * k * rest), most)
-        if r2 - drop >= FRESH * (r2 - (1 - SEARCH_SHARE) * drop) > 0:
+        if r2 - drop >= FRESH * (r2 - drop / FOLDS) > 0:
             return k
     return 0

@@ -1,13 +1,13 @@
 """Problem over a data set -> its inputs, which of them were asked, and what each part is for.
 
 The independent things are inputs: rows that are equal, and answer equally, are one input that
-counts as often as it is given. Of the inputs asked two thirds choose subsets, and a third tests
-and measures what was chosen.
+counts as often as it is given. They fall into three folds at random: two choose subsets, and the
+third tests and measures what was chosen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["SEARCH_SHARE", "Inputs"]
+__all__ = ["FOLDS", "Inputs"]
 
-SEARCH_SHARE = 2 / 3
+FOLDS = 3
 MOST_ROWS = 2**16
 
 
@@ -37,6 +37,8 @@ class Inputs:
         (N,) number of each row's input: equal rows are one.
     values
         (N,) of rows asked so far; NaN elsewhere.
+    fold
+        Which of three folds of the inputs tests; None if all choose.
     """
 
     problem: Problem
@@ -45,13 +47,19 @@ class Inputs:
     input: Int[Tensor, " rows"]
     values: Float[Tensor, " rows"]
     _numbers: Int[Tensor, " rows"]
+    fold: int | None = 0
 
     @classmethod
     def of(cls, problem: Problem) -> Inputs:
-        """All rows of the problem's data set, none of them asked."""
+        """All rows of the problem's data set, none of them asked.
+
+        Their order is random by the problem's seed, or, where all can be asked, always the same.
+        """
         rows = problem.rows
         assert rows is not None
-        numbers = torch.randperm(len(rows), generator=problem.generator)[:MOST_ROWS]
+        every = len(rows) <= min(problem.remaining, MOST_ROWS)
+        generator = torch.Generator().manual_seed(0) if every else problem.generator
+        numbers = torch.randperm(len(rows), generator=generator)[:MOST_ROWS]
         rows = rows[numbers]
         values = torch.full((len(rows),), torch.nan)
         return cls(problem, rows, problem.pattern(rows), _equal(rows), values, numbers)
@@ -74,12 +82,16 @@ class Inputs:
     @property
     def searched(self) -> Bool[Tensor, " rows"]:
         """Rows that choose subsets; the other known rows test them."""
-        return self.known & (self.input < round(SEARCH_SHARE * self.asked))
+        return self.known if self.fold is None else self.known & (self.input % FOLDS != self.fold)
 
     @property
     def tested(self) -> Bool[Tensor, " rows"]:
         """Known rows of inputs that choose nothing."""
         return self.known & ~self.searched
+
+    def testing(self, fold: int | None) -> Inputs:
+        """The same inputs with another fold to test."""
+        return replace(self, fold=fold)
 
     def ask(self, rows: int) -> None:
         """Ask so many more rows, or all there are; inputs in their random order."""

@@ -1,27 +1,27 @@
 """Problem over a data set of dependent units -> attribution: pursuit, tree, test, estimates.
 
 Inputs are asked in random order. Two thirds choose subsets by what they add under D; a third
-tests them and measures what is reported. What no sum of low-order subsets explains is left to
-the tree, which asks mixtures of rows about the rest.
+tests them and measures what is reported (`reporting`). What no sum of low-order subsets explains
+is left to the tree, which asks mixtures of rows about the rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from actspec_bench.fourier.energy import Estimate
 from actspec_bench.fourier.regression import on_design
 from actspec_bench.fourier.spectrum import characters, membership
 from actspec_bench.methods.actspec import estimates
 from actspec_bench.methods.actspec.dense import Dense, fitted
-from actspec_bench.methods.actspec.inputs import Inputs
-from actspec_bench.methods.actspec.pool import Pool, pooled, usable_units
+from actspec_bench.methods.actspec.inputs import FOLDS, Inputs
+from actspec_bench.methods.actspec.pool import pooled, usable_units
 from actspec_bench.methods.actspec.pursuit import Gram, ranked, shortlist
 from actspec_bench.methods.actspec.queries import Queries, no_spread
 from actspec_bench.methods.actspec.redundancy import predictability, varying_units
+from actspec_bench.methods.actspec.reporting import Chosen, Trial, reported
 from actspec_bench.methods.actspec.screen import screen
 from actspec_bench.methods.actspec.tree import branch
 from actspec_bench.problems.attribution import Attribution
@@ -42,8 +42,6 @@ LOW_ORDER_R2 = 0.7
 UNASKED = 0.2
 ROWS_A_UNIT = 8
 PILOT = 2048
-VAGUE = 0.1
-NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
 def depends(pattern: Tensor) -> bool:
@@ -57,25 +55,6 @@ def depends(pattern: Tensor) -> bool:
     z = z / z.square().mean(0).sqrt()
     squares = (z.T @ z / len(z)).square().sum() - n
     return bool(len(z) * squares / (2 * pairs) > DEPENDENT + CLEAR * (2 / pairs) ** 0.5)
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Subsets in their order, best first, and what could stand in the place of any of them.
-
-    Attributes
-    ----------
-    subsets
-        As taken and ranked.
-    gram
-        Inner products of all that came near being taken.
-    pool
-        What they were taken from.
-    """
-
-    subsets: list[Subset]
-    gram: Gram
-    pool: Pool
 
 
 def search_inputs(
@@ -109,9 +88,9 @@ def search_inputs(
         inputs.ask(problem.remaining if low_order else half - inputs.asked)
         dense = fitted(inputs)
     chosen, used = _choose(inputs, dense, usable)
+    more: list[Subset] = []
     if problem.any_pattern and problem.remaining:
         low_order = max(estimates.explained(inputs, chosen.subsets)[0].value, dense.r2)
-        more: list[Subset] = []
         if low_order < LOW_ORDER_R2 and problem.remaining >= ROWS_A_UNIT * len(usable):
             info["rows_on_mixtures"] = problem.remaining
             more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
@@ -121,11 +100,20 @@ def search_inputs(
             dense = fitted(inputs)
         chosen, used = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
+    trials = [Trial(inputs, chosen, dense.predicted if used else None)]
+    if inputs.asked == inputs.count:
+        # With nothing left to ask all inputs choose, and what they choose is cross-validated.
+        for fold in range(1, FOLDS):
+            other = inputs.testing(fold)
+            dense = fitted(other)
+            again, used = _choose(other, dense, usable, more)
+            trials.append(Trial(other, again, dense.predicted if used else None))
+        chosen, _ = _choose(inputs.testing(None), dense, usable, more)
     if plain is not None:
         kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= plain[1]]
         chosen = replace(chosen, subsets=kept)
     info |= {"subsets_tried": chosen.pool.tried, "order_searched": chosen.pool.order}
-    return _reported(inputs, dense.predicted if used else None, chosen, tau, fdr, info)
+    return reported(trials, chosen, tau, fdr, info)
 
 
 def _nothing_to_search(inputs: Inputs, units: list[int]) -> str | None:
@@ -172,10 +160,10 @@ def _from_mixtures(
     """Subsets that the tree finds in what ``subsets`` leave, on mixtures of rows."""
     problem = inputs.problem
     n = problem.n
-    known = inputs.known
+    rows = inputs.searched
     mask = membership(subsets, n)
-    columns = characters(inputs.pattern[known], mask).double()
-    fit = on_design(columns, inputs.values[known]).coefficients
+    columns = characters(inputs.pattern[rows], mask).double()
+    fit = on_design(columns, inputs.values[rows]).coefficients
     queries = Queries(
         problem, offset=lambda pattern: (characters(pattern, mask).double() @ fit).float()
     )
@@ -185,72 +173,3 @@ def _from_mixtures(
         return []
     found, _ = branch(queries, [screened.units], problem.remaining, None, max_branch)
     return [subset for subset in found if subset]
-
-
-def _reported(
-    inputs: Inputs,
-    predicted: Tensor | None,
-    chosen: Chosen,
-    tau: float | None,
-    fdr: float,
-    info: dict[str, Any],
-) -> Attribution:
-    """Test, measure and report what was chosen, no more than the inputs support."""
-    n = inputs.problem.n
-    passed, level = estimates.real(inputs, predicted, chosen.subsets, fdr)
-    kept = passed[: estimates.supported(inputs, passed, chosen.pool.tried)]
-    warnings = []
-    if len(kept) < len(passed):
-        warnings.append(
-            f"{inputs.asked:,} inputs support {len(kept)} of the {len(passed)} subsets that passed "
-            "the test: more would explain much of these inputs and less of others"
-        )
-    told = estimates.explained(inputs, kept)[0] if kept else NOTHING
-    info["unexplained"] = [1 - told.value, 1 - told.high, 1 - told.low]
-    if told.high - told.value > VAGUE * told.value:
-        warnings.append(
-            f"{inputs.asked:,} inputs say little of how much the {len(kept)} subsets explain: "
-            f"{100 * told.low:.0f} to {100 * told.high:.0f}% of the variance"
-        )
-    info["warnings"] = warnings
-    if not kept:
-        info["reason"] = _why_none(inputs, chosen, passed)
-        return Attribution.from_subsets({}, n=n, info=info)
-    adds = chosen.gram.sequential(kept)
-    fit = estimates.joint(inputs, predicted, kept)
-    rows = list(
-        zip(kept, fit.coefficients.tolist(), fit.half_widths(level).tolist(), adds, strict=True)
-    )
-    rows = [row for row in rows if tau is None or abs(row[1]) >= tau]
-    rows.sort(key=lambda row: (-row[3], len(row[0]), row[0]))
-    if not rows:
-        info["reason"] = f"no |coefficient| reaches tau={tau}"
-    info["intervals_95"] = [[c - half, c + half] for _, c, half, _ in rows]
-    info["stand_ins"] = _stand_ins(chosen, [row[0] for row in rows])
-    return Attribution.from_subsets(
-        {s: c for s, c, _, _ in rows},
-        n=n,
-        info=info,
-        importance={s: adds for s, _, _, adds in rows},
-    )
-
-
-def _stand_ins(chosen: Chosen, kept: list[Subset]) -> list[list[list[int]]]:
-    """For each subset kept, those that would do in its place."""
-    place = {subset: i for i, subset in enumerate(chosen.gram.subsets)}
-    told = []
-    for k, subset in enumerate(kept):
-        taken = [place[s] for s in kept[:k]]
-        could = chosen.gram.stand_ins(taken, place[subset])
-        told.append([list(s) for s in could if s not in kept])
-    return told
-
-
-def _why_none(inputs: Inputs, chosen: Chosen, passed: list[Subset]) -> str:
-    counts = (
-        f"{chosen.pool.tried:,} subsets were looked at on {int(inputs.searched.sum()):,} rows and "
-        f"tested on {int(inputs.tested.sum()):,} others"
-    )
-    if passed:
-        return f"so few inputs support no subset: {counts}"
-    return f"no coefficient can be told from zero: {counts}"

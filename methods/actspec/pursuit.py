@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Gram", "centred", "ranked", "shortlist"]
 
 SHORTLIST_ROWS = 2**14
-NEAREST = 12
+NEAREST = 16
 TAKEN = 32
 KEPT = 16
 HEAD = 6
-SIMPLER = 0.5
+SIMPLER = 0.7
 OWN_SHARE = 1e-2
 LARGEST = 8
 STAND_IN = 0.9
@@ -111,7 +111,7 @@ def _gains(left: Tensor, own: Tensor) -> Tensor:
 
 
 def _simplicity(subsets: Sequence[Subset]) -> Tensor:
-    """Weights of gains: to be taken first, a subset of one unit more has to add twice as much."""
+    """Weights of gains: of two that add about the same the smaller subset is taken first."""
     return torch.tensor([SIMPLER ** (len(subset) - 1) for subset in subsets])
 
 

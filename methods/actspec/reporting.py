@@ -1,0 +1,172 @@
+"""Chosen subsets and inputs that did not choose them -> attribution: test, measure, warn.
+
+Where inputs are left that were not asked, those asked are split once: two thirds chose, a third
+tests. Where all are known, all choose, and the choice is cross-validated: of three folds two have
+to confirm a subset that came near being taken, or was, without them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median_low
+from typing import TYPE_CHECKING, Any
+
+from actspec_bench.fourier.energy import Z_95, Estimate
+from actspec_bench.methods.actspec import estimates
+from actspec_bench.problems.attribution import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from actspec_bench.fourier import Subset
+    from actspec_bench.methods.actspec.inputs import Inputs
+    from actspec_bench.methods.actspec.pool import Pool
+    from actspec_bench.methods.actspec.pursuit import Gram
+
+__all__ = ["Chosen", "Trial", "reported"]
+
+VAGUE = 0.1
+MAJORITY = 2 / 3
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Subsets in their order, best first.
+
+    Attributes
+    ----------
+    subsets
+        As taken and ranked.
+    gram
+        Inner products of all that came near being taken.
+    pool
+        What they were taken from.
+    """
+
+    subsets: list[Subset]
+    gram: Gram
+    pool: Pool
+
+    def stand_ins(self, kept: Sequence[Subset]) -> list[list[Subset]]:
+        """For each subset kept, those others that would do in its place."""
+        place = {subset: i for i, subset in enumerate(self.gram.subsets)}
+        taken = [place[subset] for subset in kept]
+        every = [self.gram.stand_ins(taken[:k], i) for k, i in enumerate(taken)]
+        return [[s for s in could if s not in kept] for could in every]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What the inputs outside one fold chose, for that fold to test.
+
+    Attributes
+    ----------
+    inputs
+        With the fold that tests.
+    chosen
+        Chosen without it.
+    predicted
+        (N,) what a dense predictor that has not seen the fold says of all rows, if it was used.
+    """
+
+    inputs: Inputs
+    chosen: Chosen
+    predicted: Tensor | None
+
+    def passed(self, fdr: float) -> tuple[list[Subset], float]:
+        """Subsets that the fold confirms of those chosen without it, and the level of intervals."""
+        return estimates.real(self.inputs, self.predicted, self.chosen.subsets, fdr)
+
+    def confirmed(self, subsets: list[Subset], fdr: float) -> list[Subset]:
+        """Those of ``subsets`` that the fold confirms, of what came near without it."""
+        near = set(self.chosen.gram.subsets)
+        known = [subset for subset in subsets if subset in near]
+        return estimates.real(self.inputs, self.predicted, known, fdr, among=len(near))[0]
+
+
+def reported(
+    trials: list[Trial], chosen: Chosen, tau: float | None, fdr: float, info: dict[str, Any]
+) -> Attribution:
+    """Report those of ``chosen`` that the trials confirm, no more than the inputs support.
+
+    Of one trial its own choice is reported, with intervals from the fold that tests. Of three, at
+    two thirds of ``fdr`` each, that a false subset passes in two is at most as frequent as that
+    ``fdr`` (Markov's inequality); intervals are then from all inputs, at level 1 - 0.05 R / m for R
+    reported of m that the search could have chosen (Benjamini & Yekutieli 2005, JASA 100:71).
+    """
+    first = trials[0].inputs
+    alone = len(trials) == 1
+    if alone:
+        passed, level = trials[0].passed(fdr)
+    else:
+        passed = _agreed(trials, chosen.subsets, MAJORITY * fdr)
+        level = 1 - 0.05 * len(passed) / max(chosen.pool.tried, len(passed), 1)
+    most = [estimates.supported(trial.inputs, passed, chosen.pool.tried) for trial in trials]
+    kept = passed[: median_low(most)]
+    share = _explained(trials, kept) if kept else Estimate(0, 0, 0)
+    info["unexplained"] = [1 - share.value, 1 - share.high, 1 - share.low]
+    info["warnings"] = _warnings(first.asked, len(kept), len(passed), share)
+    n = first.problem.n
+    if not kept:
+        info["reason"] = _why_none(first, chosen.pool.tried, len(passed))
+        return Attribution.from_subsets({}, n=n, info=info)
+    fit = estimates.joint(
+        first if alone else first.testing(None), trials[0].predicted if alone else None, kept
+    )
+    halves = fit.half_widths(level).tolist()
+    adds = chosen.gram.sequential(kept)
+    rows = list(zip(kept, fit.coefficients.tolist(), halves, adds, strict=True))
+    rows = [row for row in rows if tau is None or abs(row[1]) >= tau]
+    if not rows:
+        info["reason"] = f"no |coefficient| reaches tau={tau}"
+    info["intervals_95"] = [[c - half, c + half] for _, c, half, _ in rows]
+    could = chosen.stand_ins([row[0] for row in rows])
+    info["stand_ins"] = [[list(subset) for subset in one] for one in could]
+    return Attribution.from_subsets(
+        {subset: c for subset, c, _, _ in rows},
+        n=n,
+        info=info,
+        importance={subset: adds for subset, _, _, adds in rows},
+    )
+
+
+def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subset]:
+    """Subsets that most of the folds confirm."""
+    confirmed = [set(trial.confirmed(subsets, fdr)) for trial in trials]
+    least = MAJORITY * len(trials)
+    return [s for s in subsets if sum(s in one for one in confirmed) >= least]
+
+
+def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate:
+    """R^2 on inputs that the fit has not seen, mean over the trials."""
+    shares = [estimates.explained(trial.inputs, kept)[0] for trial in trials]
+    errors = [(share.high - share.low) / (2 * Z_95) for share in shares]
+    mean = sum(share.value for share in shares) / len(shares)
+    return Estimate.normal(mean, sum(error**2 for error in errors) ** 0.5 / len(shares))
+
+
+def _warnings(inputs: int, kept: int, passed: int, share: Estimate) -> list[str]:
+    found = []
+    if kept < passed:
+        found.append(
+            f"{inputs:,} inputs support {kept} of the {passed} subsets that passed the test: "
+            "more would explain much of these inputs and less of others"
+        )
+    if share.high - share.value > VAGUE * share.value:
+        found.append(
+            f"{inputs:,} inputs say little of how much {kept} subsets explain: "
+            f"{100 * share.low:.0f} to {100 * share.high:.0f}% of the variance"
+        )
+    return found
+
+
+def _why_none(inputs: Inputs, tried: int, passed: int) -> str:
+    counts = (
+        f"{tried:,} subsets were looked at on {int(inputs.searched.sum()):,} rows and tested on "
+        f"{int(inputs.tested.sum()):,} others"
+    )
+    if passed:
+        return f"so few inputs support no subset: {counts}"
+    return f"no coefficient can be told from zero: {counts}"
