@@ -8,6 +8,7 @@ is left to the tree, which asks mixtures of rows about the rest.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log2
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -39,6 +40,10 @@ DEPENDENT = 2.0
 CLEAR = 5.0
 DENSE_R2 = 0.5
 LOW_ORDER_R2 = 0.7
+NEARLY_ALL = 0.95
+FEW = 8
+OFFSET_ORDER = 2
+INPUTS_A_PATTERN = 8
 UNASKED = 0.2
 ROWS_A_UNIT = 8
 PILOT = 2048
@@ -80,7 +85,11 @@ def search_inputs(
         left_out |= {f"squared mean above gamma={plain[0]:g}": others} if others else {}
         usable = [unit for unit in usable if unit in varying]
     info |= {"units_searched": len(usable), "units_left_out": left_out}
-    if (reason := _nothing_to_search(inputs, usable)) is not None:
+    if not usable:
+        reason: str | None = "every unit is nearly constant under the problem's distribution"
+    else:
+        reason = no_spread(inputs.values[inputs.known])
+    if reason is not None:
         return Attribution.from_subsets({}, n=problem.n, info={**info, "reason": reason})
     dense = fitted(inputs)
     if problem.any_pattern and inputs.asked < inputs.count:
@@ -90,25 +99,20 @@ def search_inputs(
     chosen, used = _choose(inputs, dense, usable)
     more: list[Subset] = []
     if problem.any_pattern and problem.remaining:
-        low_order = max(estimates.explained(inputs, chosen.subsets)[0].value, dense.r2)
-        if low_order < LOW_ORDER_R2 and problem.remaining >= ROWS_A_UNIT * len(usable):
+        if _is_told(inputs, chosen, dense) or problem.remaining < ROWS_A_UNIT * len(usable):
+            inputs.ask(problem.remaining)
+            dense = fitted(inputs)
+        else:
             info["rows_on_mixtures"] = problem.remaining
             more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
             info["rows_on_mixtures"] -= problem.remaining
-        elif inputs.asked < inputs.count:
-            inputs.ask(problem.remaining)
-            dense = fitted(inputs)
         chosen, used = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
     trials = [Trial(inputs, chosen, dense.predicted if used else None)]
     if inputs.asked == inputs.count:
-        # With nothing left to ask all inputs choose, and what they choose is cross-validated.
-        for fold in range(1, FOLDS):
-            other = inputs.testing(fold)
-            dense = fitted(other)
-            again, used = _choose(other, dense, usable, more)
-            trials.append(Trial(other, again, dense.predicted if used else None))
-        chosen, _ = _choose(inputs.testing(None), dense, usable, more)
+        trials += [_trial(inputs.testing(fold), usable, more) for fold in range(1, FOLDS)]
+        found = [subset for trial in trials for subset in trial.chosen.subsets]
+        chosen, _ = _choose(inputs.testing(None), dense, usable, [*more, *found])
     if plain is not None:
         kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= plain[1]]
         chosen = replace(chosen, subsets=kept)
@@ -116,27 +120,39 @@ def search_inputs(
     return reported(trials, chosen, tau, fdr, info)
 
 
-def _nothing_to_search(inputs: Inputs, units: list[int]) -> str | None:
-    if not units:
-        return "every unit is nearly constant under the problem's distribution"
-    return no_spread(inputs.values[inputs.known])
+def _is_told(inputs: Inputs, chosen: Chosen, dense: Dense) -> bool:
+    """Whether rows of D say so much of the function that more of them are the best to ask for."""
+    share = estimates.explained(inputs, chosen.subsets)[0].value
+    if inputs.asked == inputs.count:
+        return share >= NEARLY_ALL and len(chosen.subsets) <= FEW
+    return max(share, dense.r2) >= LOW_ORDER_R2
+
+
+def _trial(inputs: Inputs, units: list[int], more: list[Subset]) -> Trial:
+    dense = fitted(inputs)
+    chosen, used = _choose(inputs, dense, units, more)
+    return Trial(inputs, chosen, dense.predicted if used else None)
 
 
 def _choose(
     inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subset] = ()
 ) -> tuple[Chosen, bool]:
-    """Take subsets, with what is predicted of unasked rows if that knows more than they tell."""
+    """Take subsets, with what is predicted of unasked rows if that knows more than they tell.
+
+    None has so many units that their patterns hold fewer than eight of the inputs asked each.
+    """
     searched = inputs.searched
+    largest = max(int(log2(max(inputs.asked / INPUTS_A_PATTERN, 1))), 1)
     unasked = int((~searched).sum()) > UNASKED * int(searched.sum())
     plain = (inputs.pattern[searched], inputs.values[searched])
     if unasked and dense.r2 >= DENSE_R2:
         imputed, corrected = dense.imputed(inputs), dense.corrected(inputs)
         first = searched.float().argsort(descending=True, stable=True)
         near = (inputs.pattern[first], imputed[first])
-        chosen = _taken(near, (inputs.pattern, corrected), units, more)
+        chosen = _taken(near, (inputs.pattern, corrected), units, more, largest)
         if estimates.explained(inputs, chosen.subsets)[1] <= dense.r2:
             return chosen, True
-    return _taken(plain, plain, units, more), False
+    return _taken(plain, plain, units, more, largest), False
 
 
 def _taken(
@@ -144,24 +160,27 @@ def _taken(
     whole: tuple[Tensor, Tensor],
     units: list[int],
     more: Sequence[Subset],
+    largest: int,
 ) -> Chosen:
     """Shortlist on some rows, rank on all."""
     pool = pooled(*near, units)
-    listed = shortlist(
-        *near, [*pool.subsets, *(s for s in more if s not in set(pool.subsets))], pool.associated
-    )
-    gram = Gram.of(*whole, listed)
-    return Chosen([listed[i] for i in ranked(gram, pool.tried)], gram, pool)
+    listed = dict.fromkeys(s for s in (*pool.subsets, *more) if len(s) <= largest)
+    found = shortlist(*near, list(listed), pool.associated, largest)
+    gram = Gram.of(*whole, found)
+    return Chosen([found[i] for i in ranked(gram, pool.tried)], gram, pool)
 
 
 def _from_mixtures(
     inputs: Inputs, subsets: list[Subset], units: list[int], max_branch: int
 ) -> list[Subset]:
-    """Subsets that the tree finds in what ``subsets`` leave, on mixtures of rows."""
+    """Subsets that the tree finds on mixtures of rows, in what ``subsets`` of two units leave.
+
+    Many subsets of the units of a large one may make up for it under D, so those stay in.
+    """
     problem = inputs.problem
     n = problem.n
     rows = inputs.searched
-    mask = membership(subsets, n)
+    mask = membership([s for s in subsets if len(s) <= OFFSET_ORDER], n)
     columns = characters(inputs.pattern[rows], mask).double()
     fit = on_design(columns, inputs.values[rows]).coefficients
     queries = Queries(

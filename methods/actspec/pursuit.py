@@ -31,9 +31,8 @@ NEAREST = 16
 TAKEN = 32
 KEPT = 16
 HEAD = 6
-SIMPLER = 0.7
+SIMPLER, SIMPLEST = 0.7, 0.5
 OWN_SHARE = 1e-2
-LARGEST = 8
 STAND_IN = 0.9
 LIKE = 0.5
 MOST_STAND_INS = 8
@@ -54,11 +53,13 @@ def shortlist(
     outcome: Float[Tensor, " rows"],
     pool: list[Subset],
     grow: Sequence[int],
+    largest: int,
 ) -> list[Subset]:
     """Subsets of ``pool`` that come near being taken, as 32 are taken one after the other.
 
     Once the first six are taken, subsets that differ by one unit of ``grow`` from one of those
-    taken join the pool, so that orders above those of the pool are reached where they add.
+    taken join the pool, so that orders above those of the pool are reached where they add, up to
+    ``largest`` units.
     """
     pattern, outcome = pattern[:SHORTLIST_ROWS], outcome[:SHORTLIST_ROWS]
     known, pool = set(pool), list(pool)
@@ -99,7 +100,7 @@ def shortlist(
         left = left - direction * (direction @ left)
         if len(taken) >= HEAD:
             parents = taken if len(taken) == HEAD else taken[-1:]
-            if new := _neighbours(parents, grow, known):
+            if new := _neighbours(parents, grow, known, largest):
                 pool += new
                 join(new, len(pool))
     return list(near)
@@ -112,16 +113,18 @@ def _gains(left: Tensor, own: Tensor) -> Tensor:
 
 def _simplicity(subsets: Sequence[Subset]) -> Tensor:
     """Weights of gains: of two that add about the same the smaller subset is taken first."""
-    return torch.tensor([SIMPLER ** (len(subset) - 1) for subset in subsets])
+    return torch.tensor([max(SIMPLER ** (len(s) - 1), SIMPLEST) for s in subsets])
 
 
-def _neighbours(taken: Sequence[Subset], units: Sequence[int], known: set[Subset]) -> list[Subset]:
+def _neighbours(
+    taken: Sequence[Subset], units: Sequence[int], known: set[Subset], largest: int
+) -> list[Subset]:
     """Subsets that differ by one unit from one of ``taken``; they join ``known``."""
     new = []
     for subset in taken:
         for unit in units:
             other = tuple(sorted(set(subset) ^ {unit}))
-            if 0 < len(other) <= LARGEST and other not in known:
+            if 0 < len(other) <= largest and other not in known:
                 known.add(other)
                 new.append(other)
     return new
@@ -182,7 +185,10 @@ class Gram:
         return [float(self.gains(places[:k])[i]) ** 0.5 for k, i in enumerate(places)]
 
     def stand_ins(self, taken: Sequence[int], chosen: int) -> list[Subset]:
-        """Subsets that would add nearly as much as ``chosen`` to ``taken``, and much the same."""
+        """Subsets that would add nearly as much as ``chosen`` to ``taken``, and much the same.
+
+        Smallest first; one that holds a smaller one of them, or ``chosen``, is left out.
+        """
         left, own, along = self.beyond(taken)
         gain = _gains(left, own)
         shared = self.products[chosen] - along[:, chosen] @ along
@@ -190,7 +196,11 @@ class Gram:
         could = (gain >= STAND_IN * gain[chosen]) & (like >= LIKE)
         could[chosen] = False
         order = gain.argsort(descending=True, stable=True)
-        return [self.subsets[i] for i in order.tolist() if could[i]][:MOST_STAND_INS]
+        told: list[Subset] = []
+        for subset in sorted((self.subsets[i] for i in order.tolist() if could[i]), key=len):
+            if not any(set(s) < set(subset) for s in (self.subsets[chosen], *told)):
+                told.append(subset)
+        return told[:MOST_STAND_INS]
 
 
 def ranked(gram: Gram, tried: int) -> list[int]:
