@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from actspec_bench.methods.actspec.cells import Cells, enumerated
+from actspec_bench.methods.actspec.loworder import further
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
 from actspec_bench.methods.actspec.redundancy import (
     distinct_rows,
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 Order = Literal["influence", "given", "random"]
 
 TEST_SHARE = 0.25
+# Rows held back for each subset fitted, where all patterns of few units were asked.
+ROWS_A_SUBSET = 5
+# Rows for the tree of which half go into draws, which serve what no tree finds.
+TREE_ROWS = 16_384
 REDUNDANCY_DRAWS = 4096
 
 
@@ -48,7 +54,7 @@ def search(
     if problem.kind == "interchange":
         pool = distinct_rows(pool)
     draws = problem.pattern(pool)
-    units = varying_units(draws, gamma)
+    units = varying = varying_units(draws, gamma)
     info: dict[str, Any] = {"units_varying": len(units)}
     queries = Queries(problem)
     if not units:
@@ -63,6 +69,13 @@ def search(
         if screened.doubtful < len(units):
             units = distinct_units(draws, units, gamma)
         rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
+        if problem.uniform and not screened.doubtful:
+            dropped = [unit for unit in varying if unit not in screened.units]
+            cells, units = enumerated(queries, units, dropped, rows, pool)
+            if cells is not None:
+                return _of_cells(queries, cells, tau, fdr, info)
+            rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
+        rows = min(rows, TREE_ROWS + max(rows - TREE_ROWS, 0) // 2)
         affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
         info["units_beyond_budget"] = max(len(units) - affordable, 0)
         units = units[:affordable]
@@ -80,6 +93,8 @@ def search(
     info["units_searched"] = len(units)
     half = len(fresh) // 2
     subsets = tested(queries, fresh[:half], candidates, fdr)
+    if problem.uniform:
+        subsets = further(queries, subsets, units, fdr)
     queries.hold(fresh[half:])
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
@@ -95,6 +110,21 @@ def search(
         )
     kept = distinct_subsets(draws, found.subsets, gamma)
     return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
+
+
+def _of_cells(
+    queries: Queries, cells: Cells, tau: float | None, fdr: float, info: dict[str, Any]
+) -> Attribution:
+    """Report what all patterns of few units spell; by a joint fit where equal ones differ."""
+    problem = queries.problem
+    info |= {"units_searched": len(cells.units), "units_enumerated": len(cells.units)}
+    found = cells.found(fdr)
+    fresh = problem.sample(problem.remaining)
+    values = queries.hold(fresh)
+    if cells.exact:
+        fit = cells.fit(found, problem.pattern(fresh), values)
+        return refitted(queries, [*found], tau, info, fit)
+    return refitted(queries, [*found][: len(fresh) // ROWS_A_SUBSET], tau, info)
 
 
 def _orders(queries: Queries, units: list[int], order: Order, restarts: int) -> list[list[int]]:

@@ -13,6 +13,7 @@ import torch
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
+from actspec_bench.methods.actspec.unexplained import told
 from actspec_bench.methods.aliasing.bins import Group
 from actspec_bench.methods.aliasing.code import BCH
 from actspec_bench.methods.aliasing.decoding import Coded, threshold
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from actspec_bench.fourier import Subset
+    from actspec_bench.fourier.regression import Fit
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.problem import Problem
 
@@ -90,6 +92,8 @@ class _Search:
             bits = min(bits, self.n, MOST_BITS)
         if changed and self.problem.remaining:
             real, explained = self._verify(last=True)
+        if self.problem.remaining and not self.queries.held:
+            self.queries.hold(self.problem.sample(self.problem.remaining))
         info: dict[str, Any] = {
             "unexplained_energy": self.unexplained,
             "noise": 0.0 if self.known.exact else self.known.noise**0.5,
@@ -98,7 +102,16 @@ class _Search:
         }
         if not explained:
             info["stopped"] = BUDGET_ENDED
-        return refitted(self.queries, real, tau, info)
+        return refitted(self.queries, real, tau, info, self._fit(real))
+
+    def _fit(self, subsets: list[Subset]) -> Fit | None:
+        """Joint fit of draws alone where more is left than noise, since it may be in any bin."""
+        if not subsets:
+            return None
+        fit = self.queries.fit(subsets)
+        found = dict(zip(subsets, fit.coefficients.tolist(), strict=True))
+        left = told(self.queries, found)["unexplained"]
+        return fit if left and left[1] <= 0 else self.queries.fit(subsets, draws=True)
 
     # What is asked.
 
@@ -247,6 +260,8 @@ class _Search:
         subsets = [subset for subset, _ in candidates]
         left = self.problem.remaining
         rows = left // 2 if last and left >= LEAST_SPLIT else min(self._test_rows(), left)
+        if left >= LEAST_SPLIT:
+            rows = min(rows, left - left // 3)
         fresh = self.problem.sample(rows)
         real = tested(self.queries, fresh, subsets, self.fdr)
         square, explained = self._left_in(fresh)
@@ -254,13 +269,16 @@ class _Search:
         more = min(int(TEST_SHARE * self.problem.budget), self.problem.remaining)
         if more and (explained or last):
             # Energy in few patterns is met by few rows: a share of the budget looks for it.
-            fresh = self.problem.sample(more)
             if len(real) < len(subsets) and explained:
+                fresh = self.problem.sample(more)
                 real = tested(self.queries, fresh, subsets, self.fdr)
-            else:
+                square, explained = self._left_in(fresh)
+                more = min(more, self.problem.remaining)
+            if more:
+                fresh = self.problem.sample(more)
                 self.queries.hold(fresh)
-            square, also = self._left_in(fresh)
-            explained = explained and also
+                square, also = self._left_in(fresh)
+                explained = explained and also
         constant = self.known.exact and not candidates and square <= self.known.noise
         if not constant:
             rest = self.known.left_over()
