@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 import torch
 from tabulate import tabulate
 
-from actspec_bench import NotApplicable, Problem, attribute
+from actspec_bench import Problem, attribute
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
-from actspec_bench.registry.plugins import load_entry_points
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +28,22 @@ if TYPE_CHECKING:
 
 N = 64
 FIRST_SEED = 300
+# Rounding of shares.
+SLACK = 1e-9
+METHODS = ("actspec", "actspec-alias")
+HEADER = (
+    "method",
+    "function",
+    "rows",
+    "reported",
+    "energy",
+    "covered",
+    "of",
+    "said unexplained",
+    "share covered",
+    "warned",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -178,14 +193,11 @@ class Told:
 
 
 def run(method: str, name: str, budget: int, seed: int, noise: float = 0.0) -> Told:
-    """One run of ``method`` on the function ``name`` with ``noise`` in standard deviations of it."""
+    """One run on the function ``name``, with noise of so many of its standard deviations."""
     known = FUNCTIONS[name](np.random.default_rng(seed))
-    problem = Problem.from_function(known.value, N, budget=budget, seed=seed)
-    if noise:
-        from dataclasses import replace
-
-        source = replace(problem._source, noise=noise * known.variance**0.5)
-        problem = Problem(source, budget=budget, seed=seed)
+    source = Problem.from_function(known.value, N, seed=seed)._source
+    source = replace(source, noise=noise * known.variance**0.5)
+    problem = Problem(source, budget=budget, seed=seed)
     began = time.perf_counter()
     found = attribute(method, problem)
     seconds = time.perf_counter() - began
@@ -203,3 +215,58 @@ def run(method: str, name: str, budget: int, seed: int, noise: float = 0.0) -> T
         "warning" in found.info,
         seconds,
     )
+
+
+def row(method: str, name: str, budget: int, runs: list[Told]) -> list[str]:
+    """What the runs of one method on one function tell, as a row under `HEADER`."""
+    covered = [held for told in runs for held in told.covered]
+    shares = [(told.unexplained, 1 - told.energy) for told in runs if told.unexplained]
+    holds = [low - SLACK <= left <= high + SLACK for (_, low, high), left in shares]
+    said = np.mean([share[0] for share, _ in shares]) if shares else np.nan
+    return [
+        method,
+        name,
+        f"{budget:,}",
+        f"{np.mean([told.reported for told in runs]):.1f}",
+        f"{np.mean([told.energy for told in runs]):.3f}",
+        f"{np.mean(covered):.3f}" if covered else "-",
+        f"{len(covered):,}",
+        f"{said:.3f}",
+        f"{np.mean(holds):.2f}" if holds else "-",
+        f"{np.mean([told.warns for told in runs]):.2f}",
+        f"{np.mean([told.seconds for told in runs]):.2f}",
+    ]
+
+
+@click.command()
+@click.option("--methods", "-m", multiple=True, default=METHODS, show_default=True)
+@click.option(
+    "--functions",
+    "-f",
+    multiple=True,
+    default=tuple(FUNCTIONS),
+    type=click.Choice(tuple(FUNCTIONS)),
+    help="All if not given.",
+)
+@click.option("--budgets", "-b", multiple=True, type=int, default=(10_000,), show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--noise", type=click.FloatRange(0), default=0.0, help="In standard deviations.")
+def main(
+    methods: tuple[str, ...],
+    functions: tuple[str, ...],
+    budgets: tuple[int, ...],
+    seeds: int,
+    noise: float,
+) -> None:
+    """Tell the energy found, the share of intervals that cover, and what is said unexplained."""
+    torch.set_num_threads(1)
+    span = range(FIRST_SEED, FIRST_SEED + seeds)
+    rows = [
+        row(method, name, budget, [run(method, name, budget, seed, noise) for seed in span])
+        for method, name, budget in product(methods, functions, budgets)
+    ]
+    click.echo(tabulate(rows, HEADER, disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -110,6 +110,7 @@ class Report:
             "rows_asked": self.problem.spent,
             "readout": self.problem.readout,
             "notes": list(self.problem.notes),
+            "warnings": self._warnings(),
             **self.result.as_dict(),
             "traces": [self._trace_dict(one) for one in self.traces],
             "files": [path.name for path in self.files],
@@ -123,9 +124,15 @@ class Report:
             *self._subsets(),
             *(line for one in self.traces for line in self._trace(one)),
             *(f"note: {note}" for note in self.problem.notes),
+            *(f"warning: {self.cell.method.name}: {one}" for one in self._warnings()),
             "written: " + ", ".join(map(str, self.files)),
         ]
         return "\n\n".join(parts)
+
+    def _warnings(self) -> list[str]:
+        """What the method itself warns of."""
+        told = self.found.info.get("warning")
+        return [told] if isinstance(told, str) else []
 
     def _energy(self) -> list[str]:
         from tabulate import tabulate

@@ -51,13 +51,19 @@ def actspec(
     3, or as far as there are at most 100,000 subsets, by matching pursuit on half of its
     distinct rows, each of which counts once.
 
+    Where D is uniform and at most 12 units matter, all their patterns are asked instead of a tree,
+    which spells every coefficient at once; and subsets of few units that no tree tells, since many
+    are weak, are looked for one by one on all draws.
+
     An eighth of the budget chooses nothing: coefficients within eight standard errors of zero
     are estimated on these rows alone, since those that chose a subset make it look larger.
 
     ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the
-    subsets; numbers of units (varying, influential, found by bisection, in doubt, beyond the
-    budget, searched); the ``order_searched`` of given rows; the ``tau`` used; and a ``reason``
-    where nothing is reported.
+    subsets; the share of the variance left ``unexplained`` on rows that chose nothing, noise taken
+    off where rows were asked twice, with its interval, and a ``warning`` where that is large or
+    cannot be told; numbers of units (varying, influential, found by bisection, in doubt, beyond
+    the budget, searched, enumerated); the ``order_searched`` of given rows; the ``tau`` used by a
+    tree; and a ``reason`` where nothing is reported.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def threshold(queries: Queries, looks: int) -> float:
     from scipy.stats import t
 
     z = max(CHANGE_Z, float(t.isf(LEVEL / 2 / max(looks, 1), queries.noise_freedom)))
-    return z * (2 * queries.noise) ** 0.5
+    return float(z * (2 * queries.noise) ** 0.5)
 
 
 def flipped(queries: Queries, base: Tensor, units: list[int], pool: Tensor) -> Tensor:

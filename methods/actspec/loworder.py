@@ -1,4 +1,4 @@
-"""Values left unexplained -> the subsets of few units that correlate with them, and a test of these.
+"""Values left unexplained -> the subsets of few units that they correlate with, and a test.
 
 A tree sees what many weak coefficients have in common and not any one of them; of all subsets of
 two or three units, which are few, each can be tested by itself.

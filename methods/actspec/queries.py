@@ -109,6 +109,23 @@ class Queries:
             torch.where(clear, fit.freedom, own.freedom),
         )
 
+    def told(self, coefficients: dict[Subset, float]) -> dict[str, Any]:
+        """What the rows held back tell of what ``coefficients``, of the last fit, leave."""
+        pattern = torch.cat(
+            [torch.zeros(0, self.problem.n), *(self.patterns[i] for i in self.held)]
+        )
+        values = torch.cat([torch.zeros(0), *(self.values[i] for i in self.held)]).double()
+        others = len(coefficients) - self.own
+        taken = self.own / max(len(values), 1) + others / max(self.fitted, len(values), 1)
+        return told(
+            pattern,
+            values,
+            coefficients,
+            taken=taken if self.fitted else 0.0,
+            noise=self.noise,
+            freedom=self.noise_freedom,
+        )
+
     def _on(self, batches: list[int], subsets: list[Subset]) -> Fit:
         pattern, values, groups = (
             torch.cat([kept[i] for i in batches])
@@ -147,9 +164,11 @@ def refitted(
     unexplained. A ``fit`` that is given takes the place of the joint one.
     """
     n = queries.problem.n
+    info.pop("warning", None)
     if not subsets:
         info["reason"] = _why_nothing(queries, tau)
-        info |= told(queries, {})
+        same = len(set(torch.cat(queries.values).tolist())) == 1
+        info |= {"unexplained": None} if same else queries.told({})
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets) if fit is None else fit
     halves = fit.half_widths()
@@ -159,7 +178,7 @@ def refitted(
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
         info["reason"] = f"no |coefficient| reaches tau={tau}"
-    info |= told(queries, {s: c for s, c, _ in kept})
+    info |= queries.told({s: c for s, c, _ in kept})
     return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)
 
 

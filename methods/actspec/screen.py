@@ -1,9 +1,10 @@
 """Problem -> the units that change the value, most influential first: what the tree searches.
 
 Units are flipped one at a time on shared base rows; those that changed nothing are then redrawn
-all together, and wherever that changes the value, bisection finds a unit that does. So where single
-changes stand out of the noise, units are dropped only after the value stood still while all of
-them moved, in more rows the larger the budget; where means of several changes do, by an F test; and where neither does, not at all.
+all together, and wherever that changes the value, bisection finds a unit that does. So where
+single changes stand out of the noise, units are dropped only after the value stood still while all
+of them moved, in more rows the larger the budget; where means of several changes do, by an F test;
+and where neither does, not at all.
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ from actspec_bench.methods.actspec.tree import BLOCK, LEAST_COMPLETIONS, RESTRIC
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
 Order = Literal["influence", "given", "random"]
@@ -33,7 +36,7 @@ Order = Literal["influence", "given", "random"]
 TEST_SHARE = 0.25
 # Rows held back for each subset fitted, where all patterns of few units were asked.
 ROWS_A_SUBSET = 5
-# Rows for the tree of which half go into draws, which serve what no tree finds.
+# Rows above this many are shared between the tree and draws, which serve what no tree finds.
 TREE_ROWS = 16_384
 REDUNDANCY_DRAWS = 4096
 
@@ -68,14 +71,13 @@ def search(
         info["units_in_doubt"] = screened.doubtful
         if screened.doubtful < len(units):
             units = distinct_units(draws, units, gamma)
-        rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
         if problem.uniform and not screened.doubtful:
-            dropped = [unit for unit in varying if unit not in screened.units]
-            cells, units = enumerated(queries, units, dropped, rows, pool)
+            cells, units = enumerated(queries, units, varying, _untested(problem), pool)
             if cells is not None:
                 return _of_cells(queries, cells, tau, fdr, info)
-            rows = max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
-        rows = min(rows, TREE_ROWS + max(rows - TREE_ROWS, 0) // 2)
+        rows = _untested(problem)
+        if problem.uniform:
+            rows = min(rows, (TREE_ROWS + rows) // 2)
         affordable = rows // (restarts * RESTRICTIONS * LEAST_COMPLETIONS) * BLOCK
         info["units_beyond_budget"] = max(len(units) - affordable, 0)
         units = units[:affordable]
@@ -83,13 +85,7 @@ def search(
         candidates, info["tau"] = branch(queries, orders, rows, tau, max_branch)
         fresh = problem.sample(problem.remaining)
     else:
-        given = problem.foreground
-        given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
-        first = given[: len(given) // 2]
-        values = queries.ask_drawn(first) if len(first) else torch.zeros(0)
-        pattern = problem.pattern(first)
-        candidates, info["order_searched"] = scan(pattern, values, units, max_branch)
-        fresh = given[len(first) :]
+        candidates, fresh = _given(queries, units, max_branch, info)
     info["units_searched"] = len(units)
     half = len(fresh) // 2
     subsets = tested(queries, fresh[:half], candidates, fdr)
@@ -98,33 +94,57 @@ def search(
     queries.hold(fresh[half:])
     subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
-    if not found.subsets and info.get("units_beyond_budget"):
-        info["reason"] += (
+    if not found.subsets:
+        info["reason"] += _what_was_left(problem, info)
+    kept = distinct_subsets(draws, found.subsets, gamma)
+    return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
+
+
+def _what_was_left(problem: Problem, info: dict[str, Any]) -> str:
+    """What else the reason of an empty result says: what the budget or the rows were short of."""
+    if info.get("units_beyond_budget"):
+        return (
             f"; the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
             "units unsearched: a larger one is needed"
         )
-    if not found.subsets and not problem.any_pattern:
-        info["reason"] += (
-            f"; half of {len(given):,} distinct rows chose subsets of up to "
-            f"{info['order_searched']} units, the other half tested them"
-        )
-    kept = distinct_subsets(draws, found.subsets, gamma)
-    return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
+    if problem.any_pattern:
+        return ""
+    return (
+        f"; half of {problem.spent['forward']:,} distinct rows chose subsets of up to "
+        f"{info['order_searched']} units, the other half tested them"
+    )
+
+
+def _given(
+    queries: Queries, units: list[int], max_branch: int, info: dict[str, Any]
+) -> tuple[list[Subset], Tensor]:
+    """Subsets that half of the rows given choose, and the other half."""
+    problem = queries.problem
+    given = problem.foreground
+    given = given[torch.randperm(len(given), generator=problem.generator)][: problem.remaining]
+    first = given[: len(given) // 2]
+    values = queries.ask_drawn(first) if len(first) else torch.zeros(0)
+    candidates, info["order_searched"] = scan(problem.pattern(first), values, units, max_branch)
+    return candidates, given[len(first) :]
+
+
+def _untested(problem: Problem) -> int:
+    """Rows left for the search: those of the tests and the estimates are set aside."""
+    return max(problem.remaining - int(TEST_SHARE * problem.budget), 0)
 
 
 def _of_cells(
     queries: Queries, cells: Cells, tau: float | None, fdr: float, info: dict[str, Any]
 ) -> Attribution:
-    """Report what all patterns of few units spell; by a joint fit where equal ones differ."""
+    """Report what all patterns of few units spell, by a joint fit where the test flatters some."""
     problem = queries.problem
     info |= {"units_searched": len(cells.units), "units_enumerated": len(cells.units)}
-    found = cells.found(fdr)
     fresh = problem.sample(problem.remaining)
-    values = queries.hold(fresh)
-    if cells.exact:
-        fit = cells.fit(found, problem.pattern(fresh), values)
-        return refitted(queries, [*found], tau, info, fit)
-    return refitted(queries, [*found][: len(fresh) // ROWS_A_SUBSET], tau, info)
+    cells = cells.checked(problem.pattern(fresh), queries.hold(fresh))
+    found = cells.found(fdr)
+    fit = cells.fit(found)
+    subsets = [*found] if fit else [*found][: len(fresh) // ROWS_A_SUBSET]
+    return refitted(queries, subsets, tau, info, fit)
 
 
 def _orders(queries: Queries, units: list[int], order: Order, restarts: int) -> list[list[int]]:

@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from actspec_bench.fourier import Subset
-    from actspec_bench.methods.actspec.queries import Queries
 
-# Least share that is worth a warning, and the share of rows that may all be missed at 95%, three
-# in as many as were seen (Hanley & Lippman-Hand 1983).
-LARGE, UNSEEN = 0.1, 3.0
-# A spread that does not exceed this many of its own standard errors is none.
+# Shares above which a warning is due: of what is left, and of what may be.
+LARGE, WIDE = 0.1, 0.5
+# Rows of a kind that may all be missed at 95%, however many are seen (Hanley & Lippman-Hand 1983).
+UNSEEN = 3.0
+# A spread that exceeds the noise by no more than this many standard errors of noise is noise.
 CLEAR_SPREAD = 2.0
 LEAST_ROWS = 16
 UNTOLD = (
-    "hardly any row was left that chose nothing, so that what is unexplained cannot be told: a larger "
-    "budget is needed"
+    "hardly any row was left that chose nothing, so that what is unexplained cannot be told: a "
+    "larger budget is needed"
+)
+SAME = (
+    "all {rows:,} rows that chose nothing have one value, so that what is unexplained in patterns "
+    "that they did not meet cannot be told: a larger budget is needed"
 )
 
 
@@ -38,9 +42,9 @@ def share_left(
     .. math:: \frac{E[(r - \bar r)^2] - \sigma^2}{E[(y - \bar y)^2] - \sigma^2}
 
     for values y with residuals r, and noise of variance :math:`\sigma^2`, itself estimated with
-    ``freedom``. The interval is the ratio's by the delta method, with Student's t; what is left in patterns rarer
-    than three in all rows cannot be seen, so it never ends below that share. None where the values
-    cannot be told from noise.
+    ``freedom``. The interval is the ratio's by the delta method, with Student's t; patterns met in
+    fewer than three of all rows may be missed, so it never ends below that share. None where the
+    values cannot be told from noise.
     """
     from scipy.stats import t
 
@@ -49,7 +53,7 @@ def share_left(
     left = (residual - residual.mean()).square()
     whole = float(spread.mean()) - noise
     of_noise = 2 * noise**2 / freedom
-    if rows < 2 or whole <= CLEAR_SPREAD * (float(spread.var()) / rows + of_noise) ** 0.5:
+    if rows < 2 or whole <= CLEAR_SPREAD * (of_noise + 2 * noise**2 / rows) ** 0.5:
         return None
     share = (float(left.mean()) - noise) / whole
     square = (left - share * spread).square()
@@ -61,36 +65,50 @@ def share_left(
     return [min(max(share, 0.0), high), low, high]
 
 
-def told(queries: Queries, coefficients: dict[Subset, float]) -> dict[str, Any]:
-    """What ``info`` says of the variance that ``coefficients`` leave, on the rows held back.
+def told(
+    pattern: Float[Tensor, "rows n"],
+    values: Float[Tensor, " rows"],
+    coefficients: dict[Subset, float],
+    *,
+    taken: float,
+    noise: float,
+    freedom: int,
+) -> dict[str, Any]:
+    """What ``info`` says of the variance that ``coefficients`` leave, on rows that chose nothing.
 
-    ``unexplained`` is the share and its interval, None where these rows cannot tell, and
-    ``warning`` a sentence where it is large. Coefficients that those rows estimated themselves fit
-    them too well by their number over the rows', twice, which is put right.
+    ``unexplained`` is the share and its interval, None where the rows cannot tell, and
+    ``warning`` a sentence where it is or may be large, or cannot be told.
+
+    Parameters
+    ----------
+    pattern, values
+        The rows.
+    taken
+        Mean leverage of the rows in the fit, by which it fits them better than others.
+    noise, freedom
+        Variance of a value's noise, 0 if not known, and the degrees of freedom of that.
     """
-    rows = sum(len(queries.values[i]) for i in queries.held)
+    rows = len(values)
     if rows < LEAST_ROWS:
         return {"unexplained": None, "warning": UNTOLD}
-    pattern = torch.cat([queries.patterns[i] for i in queries.held])
-    values = torch.cat([queries.values[i] for i in queries.held]).double()
     chi = characters(pattern, membership([*coefficients], pattern.shape[1])).double()
     residual = values - chi @ torch.tensor([*coefficients.values()], dtype=torch.float64)
-    taken = queries.own / rows
-    if queries.fitted:
-        taken += (len(coefficients) - queries.own) / queries.fitted
     residual = (residual - residual.mean()) / max(1 - taken, 1 / rows)
-    share = share_left(values, residual, queries.noise, queries.noise_freedom)
-    if share is None:
-        return {"unexplained": None}
-    value, low, high = share
-    if low <= LARGE:
-        return {"unexplained": share}
+    share = share_left(values, residual, noise, freedom)
     count = len(coefficients)
-    subsets = "the subset" if count == 1 else f"the {count:,} subsets"
-    who = f"{subsets} reported leave{'s' * (count == 1)}" if count else "no subset is reported:"
+    who = f"the {count:,} subsets reported leave" if count > 1 else "the subset reported leaves"
+    if share is None and float(values.std(correction=0)) == 0:
+        return {"unexplained": None, "warning": SAME.format(rows=rows)}
+    if share is None:
+        hidden = f"noise hides on {rows:,} rows what {who}: more are needed"
+        return {"unexplained": None, **({"warning": hidden} if count else {})}
+    value, low, high = share
+    if value <= LARGE and high <= WIDE:
+        return {"unexplained": share}
+    who = who if count else "no subset is reported, which leaves"
     return {
         "unexplained": share,
         "warning": f"{who} {100 * value:.0f}% [{100 * low:.0f}, {100 * high:.0f}] of the variance "
         f"unexplained on {rows:,} rows that chose nothing: more rows may find more, or the "
-        "function is not a sum of few subsets",
+        "function is no sum of few subsets",
     }

@@ -13,7 +13,6 @@ import torch
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
-from actspec_bench.methods.actspec.unexplained import told
 from actspec_bench.methods.aliasing.bins import Group
 from actspec_bench.methods.aliasing.code import BCH
 from actspec_bench.methods.aliasing.decoding import Coded, threshold
@@ -67,7 +66,6 @@ class _Search:
         seed = torch.randint(2**62, (1,), generator=problem.generator)
         self.rng = np.random.default_rng(int(seed))
         self.known = Known(self.queries)
-        self.unexplained: float | None = None
 
     def run(self, tau: float | None) -> Attribution:
         """Ask groups until all is explained or the budget ends, then test and refit."""
@@ -95,7 +93,6 @@ class _Search:
         if self.problem.remaining and not self.queries.held:
             self.queries.hold(self.problem.sample(self.problem.remaining))
         info: dict[str, Any] = {
-            "unexplained_energy": self.unexplained,
             "noise": 0.0 if self.known.exact else self.known.noise**0.5,
             "bins": [c.group.size for c in self.known.coded],
             "shifts": [len(c.group.offsets) - 1 for c in self.known.coded],
@@ -110,7 +107,7 @@ class _Search:
             return None
         fit = self.queries.fit(subsets)
         found = dict(zip(subsets, fit.coefficients.tolist(), strict=True))
-        left = told(self.queries, found)["unexplained"]
+        left = self.queries.told(found)["unexplained"]
         return fit if left and left[1] <= 0 else self.queries.fit(subsets, draws=True)
 
     # What is asked.
@@ -264,7 +261,7 @@ class _Search:
             rows = min(rows, left - left // 3)
         fresh = self.problem.sample(rows)
         real = tested(self.queries, fresh, subsets, self.fdr)
-        square, explained = self._left_in(fresh)
+        explained = self._explains(fresh)
         self.queries.held.clear()
         more = min(int(TEST_SHARE * self.problem.budget), self.problem.remaining)
         if more and (explained or last):
@@ -272,21 +269,16 @@ class _Search:
             if len(real) < len(subsets) and explained:
                 fresh = self.problem.sample(more)
                 real = tested(self.queries, fresh, subsets, self.fdr)
-                square, explained = self._left_in(fresh)
+                explained = self._explains(fresh)
                 more = min(more, self.problem.remaining)
             if more:
                 fresh = self.problem.sample(more)
                 self.queries.hold(fresh)
-                square, also = self._left_in(fresh)
-                explained = explained and also
-        constant = self.known.exact and not candidates and square <= self.known.noise
-        if not constant:
-            rest = self.known.left_over()
-            self.unexplained = (rest - self.known.noise) / (sum(c**2 for _, c in candidates) + rest)
+                explained = self._explains(fresh) and explained
         return real, explained
 
-    def _left_in(self, fresh: Tensor) -> tuple[float, bool]:
-        """Mean square that the subsets leave of the rows asked last, and whether noise explains it.
+    def _explains(self, fresh: Tensor) -> bool:
+        """Whether noise is all that the subsets leave of the rows asked last.
 
         These rows join those that the search goes on with.
         """
@@ -298,4 +290,4 @@ class _Search:
         square = float(np.square(group.residual(members, coefficients)).mean())
         known.uncoded.append(group)
         bound = known.noise * threshold(len(fresh), known.freedom) * (1 + len(members) / len(fresh))
-        return square, square <= bound
+        return square <= bound
