@@ -129,7 +129,7 @@ def test_a_run_is_scored_by_the_metric_and_on_mixtures() -> None:
     both = Attribution.from_subsets({(0,): 1.0, (1,): 1.0, (2,): 1.0})
     assert score(both, case).r2_mixtures == pytest.approx(1)
     assert (run.reported, run.warned, run.recall) == (1, False, None)
-    told = Attribution.from_subsets({(2,): 1.0}, info={"warning": "150 inputs are few"})
+    told = Attribution.from_subsets({(2,): 1.0}, info={"warnings": ["150 inputs are few"]})
     assert score(told, case).warned is True
 
 

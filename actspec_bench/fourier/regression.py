@@ -57,13 +57,13 @@ def least_squares(
     """Fit ``values`` on an intercept and the characters of ``subsets``.
 
     Standard errors are robust to unequal variances, and with ``group`` to any dependence
-    within groups of rows (Liang & Zeger 1986, scaled by G/(G-p) for G groups and p
-    parameters). Where groups differ in size, rows weigh 1 / (1 + (m - 1) r) in a group of m
-    whose residuals correlate by r, so that a large group of rows that say the same does not
-    drown rows that stand alone. Where every row stands alone, residuals are divided by one
-    minus their leverage (HC3: MacKinnon & White 1985): without that a coefficient that hangs
-    on a few rows, which it fits, would seem to have no error. A row that a coefficient fits
-    exactly counts with the largest such residual of the others.
+    within groups of rows (Liang & Zeger 1986): the spread of the solutions when each group in
+    turn is left out (CR3: Bell & McCaffrey 2002; of rows that stand alone HC3: MacKinnon & White
+    1985). Without that a coefficient that hangs on a few rows, which it fits, would seem to have
+    no error. A row that a coefficient fits exactly counts with the largest residual of the other
+    rows that stand alone. Where groups differ in size, rows weigh 1 / (1 + (m - 1) r) in a group
+    of m whose residuals correlate by r, so that a large group of rows that say the same does not
+    drown rows that stand alone.
     Errors are never taken below the rounding error of the values.
 
     Degrees of freedom are G - p, or as many as a coefficient's variance has by what the groups
@@ -100,18 +100,8 @@ def on_design(
         weight = (1 / (1 + (sizes - 1) * _likeness(scores, position, sizes)))[position]
         solution, bread = _solve(design, outcome, weight)
     residual = outcome - design @ solution
-    independent = len(sizes)
-    freedom = max(independent - design.shape[1], 1)
-    if independent == rows:
-        alone = 1 - ((design @ bread) * design).sum(1)
-        fits = alone < EXACT_FIT
-        residual = (residual / alone).masked_fill(fits, 0)
-        residual = torch.where(fits, residual.abs().max(), residual)
-        scale = 1.0
-    else:
-        scale = independent / freedom
-    scores = _summed(design * (weight * residual)[:, None], position, sizes)
-    shares = (scores @ bread).square() * scale
+    freedom = max(len(sizes) - design.shape[1], 1)
+    shares = _left_out(design, weight, residual, position, sizes, bread).square()
     errors = shares.sum(0).sqrt()
     # Of a normal variable the mean fourth power is three times the squared variance.
     effective = 3 * errors**4 / shares.square().sum(0).clamp(min=1e-300)
@@ -124,6 +114,43 @@ def _solve(design: Tensor, outcome: Tensor, weight: Tensor) -> tuple[Tensor, Ten
     weighted = design * weight[:, None]
     bread = torch.linalg.pinv(weighted.T @ design, hermitian=True)
     return bread @ (weighted.T @ outcome), bread
+
+
+def _left_out(
+    design: Tensor,
+    weight: Tensor,
+    residual: Tensor,
+    position: Tensor,
+    sizes: Tensor,
+    bread: Tensor,
+) -> Tensor:
+    """(groups, parameters): by how much each solution moves when a group is left out."""
+    rows_of = torch.argsort(position, stable=True)
+    start = torch.cat([torch.zeros(1), sizes.cumsum(0)[:-1]]).long()
+    whole = (design * weight[:, None]).T @ design
+    moved = torch.zeros(len(sizes), design.shape[1], dtype=design.dtype)
+    for size in sorted({int(size) for size in sizes.tolist()}):
+        groups = torch.nonzero(sizes == size)[:, 0]
+        rows = rows_of[start[groups][:, None] + torch.arange(size)]
+        part = design[rows] * weight[rows].sqrt()[..., None]
+        left = residual[rows] * weight[rows].sqrt()
+        if size >= design.shape[1]:
+            rest = torch.linalg.pinv(whole - part.mT @ part, hermitian=True)
+            moved[groups] = (rest @ part.mT @ left[..., None])[..., 0]
+            continue
+        if size == 1:
+            alone = 1 - ((part[:, 0] @ bread) * part[:, 0]).sum(1, keepdim=True)
+            fits = alone < EXACT_FIT
+            left = (left / alone).masked_fill(fits, 0)
+            left = torch.where(fits, left.abs().max(), left)
+        else:
+            value, vector = torch.linalg.eigh(
+                torch.eye(size, dtype=part.dtype) - part @ bread @ part.mT
+            )
+            along = vector.mT @ left[..., None] / value.clamp(min=EXACT_FIT)[..., None]
+            left = (vector @ along)[..., 0]
+        moved[groups] = (part.mT @ left[..., None])[..., 0] @ bread
+    return moved
 
 
 def _summed(scores: Tensor, position: Tensor, sizes: Tensor) -> Tensor:

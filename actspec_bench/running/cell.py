@@ -220,6 +220,10 @@ def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
 
 
 def _stored(attribution: Attribution) -> dict[str, Any]:
+    info = attribution.info
+    intervals = info.get("intervals_95")
+    if isinstance(intervals, list) and len(intervals) == len(attribution.subsets):
+        info = info | {"intervals_95": intervals[:STORED_SUBSETS]}
     return {
         "subsets": [list(subset) for subset in attribution.subsets[:STORED_SUBSETS]],
         "coefficients": [
@@ -227,7 +231,7 @@ def _stored(attribution: Attribution) -> dict[str, Any]:
             for value in attribution.coefficients[:STORED_SUBSETS].tolist()
         ],
         "reported": len(attribution.subsets),
-        "info": _json(attribution.info, "the attribution's info"),
+        "info": _json(info, "the attribution's info"),
     }
 
 

@@ -123,7 +123,7 @@ def _scores(found: Attribution | Model, setting: Setting, case: Case, seed: int)
     told: dict[str, Any] = {
         "reported": len(found.subsets),
         "top": found.subsets[:SUBSETS],
-        "warned": any("warning" in key and found.info[key] for key in found.info),
+        "warned": bool(found.info.get("warnings")),
     }
     if setting.kind == "layer":
         told["r2"] = metrics["surrogate_r2"].function(outcome)

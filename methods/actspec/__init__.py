@@ -61,11 +61,17 @@ def actspec(
     are those of the joint least-squares fit under D. No more are reported than explain of fresh
     inputs nine tenths of what they explain of those asked.
 
+    Where D is uniform and at most 12 units matter, all their patterns are asked instead of a tree,
+    which spells every coefficient at once; and subsets of few units that no tree tells, since many
+    are weak, are looked for one by one on all draws.
+
     ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets;
-    ``unexplained``, the share of the variance that the reported subsets leave on rows that did not
-    fit them, with its interval; ``warnings``; ``units_left_out`` with the reason; numbers of units
-    and rows at each step; and a ``reason`` where nothing is reported. Of dependent units
-    ``stand_ins`` has for each subset those that would add nearly as much in its place.
+    ``unexplained``, the share of the variance that the reported subsets leave on rows that chose
+    nothing (noise taken off where rows were asked twice), with its interval; ``warnings``, where
+    that is large or cannot be told, or where inputs are few; ``units_left_out`` with the reason;
+    numbers of units and rows at each step; the ``tau`` used by a tree; and a ``reason`` where
+    nothing is reported. Of dependent units ``stand_ins`` has for each subset those that would add
+    nearly as much in its place.
 
     Parameters
     ----------

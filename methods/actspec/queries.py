@@ -10,6 +10,7 @@ from torch import Tensor
 
 from actspec_bench.fourier import Subset
 from actspec_bench.fourier.regression import Fit, discoveries, least_squares, linearly_independent
+from actspec_bench.methods.actspec.unexplained import told
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Queries:
         Batches of such rows that chose nothing: neither candidates nor what passed the test.
     offset
         What is subtracted from the values, (B, n) patterns -> (B,), if anything.
+    noise, noise_freedom
+        Variance of a value asked twice, 0 where none was, and its degrees of freedom.
+    fitted, own
+        Rows of the last fit, and its coefficients that come from held rows alone.
     """
 
     problem: Problem
@@ -47,6 +52,10 @@ class Queries:
     held: list[int] = field(default_factory=list)
     next_group: int = 0
     offset: Callable[[Tensor], Tensor] | None = None
+    noise: float = 0.0
+    noise_freedom: int = 1
+    fitted: int = 0
+    own: int = 0
 
     def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
         """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws.
@@ -80,27 +89,48 @@ class Queries:
         self.held.append(len(self.values))
         return self.ask_drawn(x)
 
-    def fit(self, subsets: list[Subset]) -> Fit:
+    def fit(self, subsets: list[Subset], *, draws: bool = False) -> Fit:
         """Joint least squares under D, in which no coefficient is flattered by having been chosen.
 
         On every query if D is uniform, since mixtures of its draws are draws of it too, else on
         draws of D. Being chosen favours estimates that err away from zero. Of coefficients
         many standard errors from zero that is no matter; those that are not get the estimate
-        and error of the rows held back, if there are enough of these.
+        and error of the rows held back, if there are enough of these. With ``draws`` only draws
+        count even if D is uniform: rows that were chosen so that coefficients add up in few ways
+        put the same unknown ones into an estimate each time, and so show no error.
         """
-        uniform = self.problem.uniform
+        uniform = self.problem.uniform and not draws
         batches = [i for i, drawn in enumerate(self.drawn) if drawn or uniform]
         if sum(len(self.values[i]) for i in batches) < ROWS_PER_CANDIDATE * (len(subsets) + 1):
             batches = list(range(len(self.values)))
+        self.fitted, self.own = sum(len(self.values[i]) for i in batches), 0
         fit = self._on(batches, subsets)
-        if sum(len(self.values[i]) for i in self.held) < LEAST_HELD + 2 * len(subsets):
+        if sum(len(self.values[i]) for i in self.held) < LEAST_HELD + 4 * len(subsets):
             return fit
         clear = fit.coefficients.abs() > CLEAR_T * fit.errors
         own = self._on(self.held, subsets)
+        self.own = int((~clear).sum())
         return Fit(
             torch.where(clear, fit.coefficients, own.coefficients),
             torch.where(clear, fit.errors, own.errors),
             torch.where(clear, fit.freedom, own.freedom),
+        )
+
+    def told(self, coefficients: dict[Subset, float]) -> dict[str, Any]:
+        """What the rows held back tell of what ``coefficients``, of the last fit, leave."""
+        pattern = torch.cat(
+            [torch.zeros(0, self.problem.n), *(self.patterns[i] for i in self.held)]
+        )
+        values = torch.cat([torch.zeros(0), *(self.values[i] for i in self.held)]).double()
+        others = len(coefficients) - self.own
+        taken = self.own / max(len(values), 1) + others / max(self.fitted, len(values), 1)
+        return told(
+            pattern,
+            values,
+            coefficients,
+            taken=taken if self.fitted else 0.0,
+            noise=self.noise,
+            freedom=self.noise_freedom,
         )
 
     def _on(self, batches: list[int], subsets: list[Subset]) -> Fit:
@@ -129,17 +159,25 @@ def tested(queries: Queries, fresh: Tensor, candidates: list[Subset], fdr: float
 
 
 def refitted(
-    queries: Queries, subsets: list[Subset], tau: float | None, info: dict[str, Any]
+    queries: Queries,
+    subsets: list[Subset],
+    tau: float | None,
+    info: dict[str, Any],
+    fit: Fit | None = None,
 ) -> Attribution:
     """Report ``subsets`` with the coefficients of a joint fit, those of at least ``tau``.
 
-    ``info`` gets their intervals, or the reason why there are none.
+    ``info`` gets their intervals, or the reason why there are none, and what they leave
+    unexplained. A ``fit`` that is given takes the place of the joint one.
     """
     n = queries.problem.n
+    info.pop("warnings", None)
     if not subsets:
         info["reason"] = _why_nothing(queries, tau)
+        same = len(set(torch.cat(queries.values).tolist())) == 1
+        info |= {"unexplained": None} if same else queries.told({})
         return Attribution.from_subsets({}, n=n, info=info)
-    fit = queries.fit(subsets)
+    fit = queries.fit(subsets) if fit is None else fit
     halves = fit.half_widths()
     rows = list(zip(subsets, fit.coefficients.tolist(), halves.tolist(), strict=True))
     kept = [row for row in rows if tau is None or abs(row[1]) >= tau]
@@ -147,6 +185,7 @@ def refitted(
     info["intervals_95"] = [[c - half, c + half] for _, c, half in kept]
     if not kept:
         info["reason"] = f"no |coefficient| reaches tau={tau}"
+    info |= queries.told({s: c for s, c, _ in kept})
     return Attribution.from_subsets({s: c for s, c, _ in kept}, n=n, info=info)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from actspec_bench.fourier.energy import Z_95, Estimate
 from actspec_bench.methods.actspec import estimates
+from actspec_bench.methods.actspec.unexplained import LARGE
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -153,6 +154,11 @@ def _warnings(inputs: int, kept: int, passed: int, share: Estimate) -> list[str]
         found.append(
             f"{inputs:,} inputs support {kept} of the {passed} subsets that passed the test: "
             "more would explain much of these inputs and less of others"
+        )
+    if kept and share.value < 1 - LARGE:
+        found.append(
+            f"the {kept} subsets reported leave {100 * (1 - share.value):.0f}% of the variance "
+            "unexplained: more rows may find more, or the function is no sum of few subsets"
         )
     if share.high - share.value > VAGUE * share.value:
         found.append(

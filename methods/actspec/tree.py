@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +22,7 @@ from actspec_bench.fourier.spectrum import (
     goldreich_levin_weights,
     membership,
 )
+from actspec_bench.methods.actspec.loworder import low_order
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -38,6 +39,8 @@ NEW_A_PASS = 32
 ROWS_A_PARAMETER = 8
 FOUND_T = 4.5
 EXPLAINED = 1e-12
+# Subsets of few units taken at a time, where more than this many times the noise is left.
+LOW_ORDER, LEFT_NOISE = 256, 4.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ def branch(
     values = values / scale
     residual = values
     scaled_tau = None if tau is None else tau / scale
+    # Mixtures of draws are draws under the uniform distribution alone.
+    uniform = queries.problem.uniform
+    least = max(LEFT_NOISE * queries.noise / scale**2, EXPLAINED) if uniform else inf
     found: list[Subset] = []
     candidates: list[Subset] = []
     for _ in range(PASSES):
@@ -91,11 +97,16 @@ def branch(
             _walk(levels, units, residual.float(), scaled_tau, max_branch, means)
             for levels, units in zip(trees, orders, strict=True)
         ]
-        new = dict.fromkeys(s for subsets, _ in walks for s in subsets[:NEW_A_PASS] if s)
-        candidates = [*found, *(s for s in new if s not in found)]
+        new = [s for subsets, _ in walks for s in subsets[:NEW_A_PASS] if s]
         bound = max(bound for _, bound in walks)
         before = set(found)
-        found = _clear(pattern, values, candidates[: len(values) // ROWS_A_PARAMETER], groups)
+        candidates = _joined(found, new, len(values))
+        found = _clear(pattern, values, candidates, groups)
+        if set(found) == before and float(residual.square().mean()) > least:
+            # What is left may be in many weak subsets, of which no node tells.
+            new, _ = low_order(pattern, residual, orders[0], LOW_ORDER)
+            candidates = _joined(found, new, len(values))
+            found = _clear(pattern, values, candidates, groups)
         if set(found) == before:
             break
         coefficients = least_squares(pattern, values, found, groups).coefficients
@@ -106,6 +117,11 @@ def branch(
             candidates = found
             break
     return candidates, scale * sqrt(2 * bound) if tau is None else tau
+
+
+def _joined(found: list[Subset], new: list[Subset], rows: int) -> list[Subset]:
+    """Subsets found and new ones, as many as the rows can tell apart."""
+    return [*dict.fromkeys([*found, *new])][: rows // ROWS_A_PARAMETER]
 
 
 def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[Level]:

@@ -33,12 +33,15 @@ def actspec_alias(
     coefficients each, and on shifts of these by the rows of a binary BCH code's parity checks:
     under them a coefficient that dominates its bin spells its subset in signs. Further rows
     tell subsets of more units apart, and are asked only while unexplained energy remains. What
-    is decoded is subtracted everywhere, tested on fresh draws and refitted on every query; the
-    last tenth of the budget looks for energy that is in few patterns before the search ends.
+    is decoded is subtracted everywhere, tested on fresh draws and refitted: on every query, or, if
+    more than noise is left, on draws alone, since the rows of a bin put the same unknown
+    coefficients into an estimate each time. A tenth of the budget looks for energy that is in few
+    patterns before the search ends.
 
     It serves functions that answer any pattern under the uniform distribution. The attribution's
-    ``info`` has the share of the variance that neither the subsets nor the noise explains
-    (``unexplained_energy``), and why the search ended early if it did (``stopped``).
+    ``info`` has ``intervals_95`` of the coefficients, the share of the variance that neither the
+    subsets nor the noise explains with its interval (``unexplained``), a ``warning`` where that is
+    large or cannot be told, and why the search ended early if it did (``stopped``).
 
     Parameters
     ----------

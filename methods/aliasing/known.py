@@ -135,6 +135,7 @@ class Known:
         if self.exact:
             self.noise, done = ROUNDING**2 * scale, REPEATS[-1]
         self.freedom = done
+        self.queries.noise, self.queries.noise_freedom = self.noise, self.freedom
 
     def pool_noise(self, coded: Coded) -> None:
         """Let a group in which nothing is above the noise add to what is known of it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from actspec_bench.fourier import Subset
+    from actspec_bench.fourier.regression import Fit
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.problem import Problem
 
@@ -65,7 +66,6 @@ class _Search:
         seed = torch.randint(2**62, (1,), generator=problem.generator)
         self.rng = np.random.default_rng(int(seed))
         self.known = Known(self.queries)
-        self.unexplained: float | None = None
 
     def run(self, tau: float | None) -> Attribution:
         """Ask groups until all is explained or the budget ends, then test and refit."""
@@ -90,15 +90,25 @@ class _Search:
             bits = min(bits, self.n, MOST_BITS)
         if changed and self.problem.remaining:
             real, explained = self._verify(last=True)
+        if self.problem.remaining and not self.queries.held:
+            self.queries.hold(self.problem.sample(self.problem.remaining))
         info: dict[str, Any] = {
-            "unexplained_energy": self.unexplained,
             "noise": 0.0 if self.known.exact else self.known.noise**0.5,
             "bins": [c.group.size for c in self.known.coded],
             "shifts": [len(c.group.offsets) - 1 for c in self.known.coded],
         }
         if not explained:
             info["stopped"] = BUDGET_ENDED
-        return refitted(self.queries, real, tau, info)
+        return refitted(self.queries, real, tau, info, self._fit(real))
+
+    def _fit(self, subsets: list[Subset]) -> Fit | None:
+        """Joint fit of draws alone where more is left than noise, since it may be in any bin."""
+        if not subsets:
+            return None
+        fit = self.queries.fit(subsets)
+        found = dict(zip(subsets, fit.coefficients.tolist(), strict=True))
+        left = self.queries.told(found)["unexplained"]
+        return fit if left and left[1] <= 0 else self.queries.fit(subsets, draws=True)
 
     # What is asked.
 
@@ -247,28 +257,28 @@ class _Search:
         subsets = [subset for subset, _ in candidates]
         left = self.problem.remaining
         rows = left // 2 if last and left >= LEAST_SPLIT else min(self._test_rows(), left)
+        if left >= LEAST_SPLIT:
+            rows = min(rows, left - left // 3)
         fresh = self.problem.sample(rows)
         real = tested(self.queries, fresh, subsets, self.fdr)
-        square, explained = self._left_in(fresh)
+        explained = self._explains(fresh)
         self.queries.held.clear()
         more = min(int(TEST_SHARE * self.problem.budget), self.problem.remaining)
         if more and (explained or last):
             # Energy in few patterns is met by few rows: a share of the budget looks for it.
-            fresh = self.problem.sample(more)
             if len(real) < len(subsets) and explained:
+                fresh = self.problem.sample(more)
                 real = tested(self.queries, fresh, subsets, self.fdr)
-            else:
+                explained = self._explains(fresh)
+                more = min(more, self.problem.remaining)
+            if more:
+                fresh = self.problem.sample(more)
                 self.queries.hold(fresh)
-            square, also = self._left_in(fresh)
-            explained = explained and also
-        constant = self.known.exact and not candidates and square <= self.known.noise
-        if not constant:
-            rest = self.known.left_over()
-            self.unexplained = (rest - self.known.noise) / (sum(c**2 for _, c in candidates) + rest)
+                explained = self._explains(fresh) and explained
         return real, explained
 
-    def _left_in(self, fresh: Tensor) -> tuple[float, bool]:
-        """Mean square that the subsets leave of the rows asked last, and whether noise explains it.
+    def _explains(self, fresh: Tensor) -> bool:
+        """Whether noise is all that the subsets leave of the rows asked last.
 
         These rows join those that the search goes on with.
         """
@@ -280,4 +290,4 @@ class _Search:
         square = float(np.square(group.residual(members, coefficients)).mean())
         known.uncoded.append(group)
         bound = known.noise * threshold(len(fresh), known.freedom) * (1 + len(members) / len(fresh))
-        return square, square <= bound
+        return square <= bound
