@@ -1,7 +1,8 @@
 """Problem -> attribution: screen, tree, test on fresh draws, joint refit.
 
-Units that depend on each other over a data set are for `layers`. Of others the budget goes to an influence screen, one batch a level of the tree, and fresh draws of D that
-test what is left. Every query is kept for the joint refit.
+Units that depend on each other over a data set are for `layers`. Of others the budget goes to an
+influence screen, one batch a level of the tree, and fresh draws of D that test what is left. Every
+query is kept for the joint refit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from actspec_bench.problems.attribution import Attribution
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
 Order = Literal["influence", "given", "random"]
@@ -96,16 +98,31 @@ def search(
     if problem.uniform:
         subsets = further(queries, subsets, units, fdr)
     queries.hold(fresh[half:])
-    if not biased:
+    return _refitted(queries, subsets, tau, info, None if biased else (draws, gamma, delta))
+
+
+def _refitted(
+    queries: Queries,
+    subsets: list[Subset],
+    tau: float | None,
+    info: dict[str, Any],
+    plain: tuple[Tensor, float, float] | None,
+) -> Attribution:
+    """Report subsets; with ``plain`` draws, gamma and delta without those the paper's rule drops."""
+    if plain is not None:
+        draws, gamma, delta = plain
         subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
     found = refitted(queries, subsets, tau, info)
     if not found.subsets and info["units_beyond_budget"]:
         info["reason"] += (
-            f"; the budget of {problem.budget:,} rows left {info['units_beyond_budget']} "
+            f"; the budget of {queries.problem.budget:,} rows left {info['units_beyond_budget']} "
             "units unsearched: a larger one is needed"
         )
-    kept = found.subsets if biased else distinct_subsets(draws, found.subsets, gamma)
-    return found if len(kept) == len(found.subsets) else refitted(queries, kept, tau, info)
+    if plain is not None:
+        kept = distinct_subsets(draws, found.subsets, gamma)
+        if len(kept) < len(found.subsets):
+            return refitted(queries, kept, tau, info)
+    return found
 
 
 def _screened(
