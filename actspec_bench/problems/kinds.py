@@ -99,14 +99,15 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     """Source of rows and values that cannot be queried further; see `Problem.from_samples`."""
     rows, values = _checked_rows(x, y)
     notes: tuple[str, ...] = ()
+    apart: tuple[Tensor, Tensor] | None = None
     if heldout is not None:
-        tested = Empirical(*_checked_rows(*heldout, width=rows.shape[1]))
+        apart = _checked_rows(*heldout, width=rows.shape[1])
     else:
         seen, aside = kept_aside(len(rows))
-        tested = Empirical(rows[aside], values[aside]) if len(aside) else None
+        apart = (rows[aside], values[aside]) if len(aside) else None
         notes = (_aside_note(len(aside), len(rows)),) if len(aside) else ()
         rows, values = rows[seen], values[seen]
-    answers = {} if tested is None else _means(tested.rows, tested.values)
+    answers = {} if apart is None else _means(*apart)
     answers |= _means(rows, values)
 
     def look_up(queries: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
         n=rows.shape[1],
         margin=look_up,
         sampler=Empirical(rows, values),
-        heldout=tested,
+        heldout=None if apart is None else Empirical(*apart),
         foreground=torch.unique(rows, dim=0),
         baseline=rows.mean(0),
         threshold=torch.zeros(rows.shape[1]),

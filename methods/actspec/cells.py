@@ -61,7 +61,8 @@ class Cells:
     @property
     def error(self) -> float:
         """Standard error of each coefficient, which is a mean over all rows."""
-        return max((self.within / (self.copies * len(self.means))) ** 0.5, self.rounding)
+        noise = float(self.within / (self.copies * len(self.means)))
+        return max(noise**0.5, self.rounding)
 
     def checked(self, pattern: Tensor, values: Tensor) -> Cells:
         """The same with the spread that other rows show, if they show more."""

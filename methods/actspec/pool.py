@@ -108,7 +108,7 @@ def _beyond_singles(x: Tensor, left: Tensor) -> Tensor:
     centred = (x - x.mean(0)).double()
     gram = centred.T @ centred + x.shape[1] * torch.eye(x.shape[1], dtype=torch.float64)
     weights = torch.linalg.solve(gram, centred.T @ left.double())
-    rest = left.double() - centred @ weights
+    rest: Tensor = left.double() - centred @ weights
     return (rest - rest.mean()).float()
 
 

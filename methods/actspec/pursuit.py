@@ -241,4 +241,5 @@ def ranked(gram: Gram, tried: int) -> list[int]:
 def _losses(gram: Gram, taken: list[int]) -> Tensor:
     """How much less would be explained without each of ``taken``."""
     inverse = torch.linalg.inv(gram.products[taken][:, taken])
-    return (inverse @ gram.outcome[taken]).square() / inverse.diagonal()
+    losses: Tensor = (inverse @ gram.outcome[taken]).square() / inverse.diagonal()
+    return losses

@@ -108,7 +108,7 @@ def _refitted(
     info: dict[str, Any],
     plain: tuple[Tensor, float, float] | None,
 ) -> Attribution:
-    """Report subsets; with ``plain`` draws, gamma and delta without those the paper's rule drops."""
+    """Report subsets; with ``plain`` (draws, gamma, delta) less those the paper's rule drops."""
     if plain is not None:
         draws, gamma, delta = plain
         subsets = [s for s in subsets if len(s) < 2 or predictability(draws, s) <= delta]
