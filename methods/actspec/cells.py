@@ -7,6 +7,7 @@ unless another unit matters; where they differ, bisection finds it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,8 +62,7 @@ class Cells:
     @property
     def error(self) -> float:
         """Standard error of each coefficient, which is a mean over all rows."""
-        noise = float(self.within / (self.copies * len(self.means)))
-        return max(noise**0.5, self.rounding)
+        return max(sqrt(self.within / (self.copies * len(self.means))), self.rounding)
 
     def checked(self, pattern: Tensor, values: Tensor) -> Cells:
         """The same with the spread that other rows show, if they show more."""
