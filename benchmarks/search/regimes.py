@@ -238,7 +238,8 @@ _FIGURES = (
         budgets=(10 * K,),
         only=(OURS,),
         parameters={OURS: {"tau": 0.2, "max_branch": 128}},
-        figures=(Figure(OURS, "whole", value=0.5),),
+        # It was half a second as long as the answer was another one for every seed.
+        figures=(Figure(OURS, "whole", value=4.0),),
         elsewhere="authors' code: hours",
     ),
 )
