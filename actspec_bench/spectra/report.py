@@ -122,7 +122,6 @@ class Report:
             "rows_asked": self.problem.spent,
             "readout": self.problem.readout,
             "notes": list(self.problem.notes),
-            "warnings_by_method": self.found.info.get("warnings", []),
             **self.result.as_dict(),
             "units_left_out": self.found.info.get("units_left_out", {}),
             "unexplained_by_method": self.found.info.get("unexplained"),
