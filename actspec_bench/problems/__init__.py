@@ -8,6 +8,7 @@ knows beside it (its `truth`, its `inputs`) goes with it in an `instance`.
 __all__ = [
     "attribution",
     "devices",
+    "distinct",
     "inputs",
     "instance",
     "kinds",

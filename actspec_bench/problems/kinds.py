@@ -10,6 +10,7 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.devices import rows_per_batch
+from actspec_bench.problems.distinct import inputs_of
 from actspec_bench.problems.source import CPU, Empirical, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
@@ -39,26 +40,28 @@ def uniform_patterns(n: int) -> Sampler:
     return sample
 
 
-def kept_aside(rows: int) -> tuple[Int[Tensor, " seen"], Int[Tensor, " aside"]]:
-    """Split the numbers of ``rows`` inputs into those that methods see and a quarter for scores.
+def kept_aside(
+    number: Int[Tensor, " rows"], *, explained: int = 0
+) -> tuple[Int[Tensor, " seen"], Int[Tensor, " aside"], str]:
+    """Split rows into those that methods see and those of a quarter of the inputs, for scores.
 
-    The first rows, which are explained, are always seen. Of fewer than 80 nothing is kept aside.
+    ``number`` tells each row's input, all rows of which stay together. Inputs among the first
+    ``explained`` rows are always seen. Of fewer than 80 inputs nothing is kept aside; else a
+    sentence tells it.
     """
-    aside = int(ASIDE * rows) if rows >= LEAST_SPLIT else 0
-    later = torch.randperm(
-        max(rows - FOREGROUND_ROWS, 0), generator=torch.Generator().manual_seed(0)
-    )
-    chosen = later[:aside] + FOREGROUND_ROWS
-    seen = torch.ones(rows, dtype=torch.bool)
-    seen[chosen] = False
-    return torch.nonzero(seen)[:, 0], chosen.sort().values
-
-
-def _aside_note(aside: int, rows: int) -> str:
-    return (
-        f"{aside:,} of the {rows:,} inputs are kept aside: methods do not see them, and scores "
+    inputs = int(number.max()) + 1
+    aside = int(ASIDE * inputs) if inputs >= LEAST_SPLIT else 0
+    order = torch.randperm(inputs, generator=torch.Generator().manual_seed(0))
+    free = torch.ones(inputs, dtype=torch.bool)
+    free[number[:explained]] = False
+    apart = torch.zeros(inputs, dtype=torch.bool)
+    apart[order[free[order]][:aside]] = True
+    told = (
+        f"{aside:,} of the {inputs:,} inputs are kept aside: methods do not see them, and scores "
         "and energies are estimated on them"
     )
+    seen, kept = (torch.nonzero(part[number])[:, 0] for part in (~apart, apart))
+    return seen, kept, told if aside else ""
 
 
 def binary(
@@ -103,9 +106,9 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     if heldout is not None:
         apart = _checked_rows(*heldout, width=rows.shape[1])
     else:
-        seen, aside = kept_aside(len(rows))
-        apart = (rows[aside], values[aside]) if len(aside) else None
-        notes = (_aside_note(len(aside), len(rows)),) if len(aside) else ()
+        seen, aside, told = kept_aside(inputs_of(rows, values))
+        apart = (rows[aside], values[aside]) if told else None
+        notes = (told,) if told else ()
         rows, values = rows[seen], values[seen]
     answers = {} if apart is None else _means(*apart)
     answers |= _means(rows, values)
@@ -213,10 +216,17 @@ def interchange(
     """
     n = activations.shape[1]
     baseline = activations.mean(0)
+    for what, rows in (("inputs", activations), ("heldout", heldout)):
+        if rows is not None and not (rows.ndim == 2 and rows.shape[1] == n and len(rows)):
+            raise ValueError(
+                f"the layer has {n} units for the inputs, and shape {tuple(rows.shape)} for {what}"
+            )
+        if rows is not None and not torch.isfinite(rows).all():
+            raise ValueError(f"the layer's activations for {what} are not all finite: drop those")
     if heldout is None:
-        seen, aside = kept_aside(len(activations))
-        if len(aside):
-            notes = (*notes, _aside_note(len(aside), len(activations)))
+        seen, aside, told = kept_aside(inputs_of(activations), explained=FOREGROUND_ROWS)
+        if told:
+            notes = (*notes, told)
             heldout, activations = activations[aside], activations[seen]
     row = activations[:1].to(device)
     return Source(

@@ -27,7 +27,7 @@ PENALTY = 1e-3
 ITERATIONS = 300
 TOLERANCE = 1e-3
 LEAST_SCALE = 1e-6
-LEAST_ROWS = 20
+LEAST_INPUTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +63,24 @@ def fitted(inputs: Inputs) -> Dense:
     """Fit the predictor: logistic regression of two values, else ridge, on all activations.
 
     Activations are scaled to mean 0 and standard deviation 1; ``r2`` is -inf of fewer than 20
-    rows, or where all have one value.
+    inputs, or where all of a half of them have one value.
     """
     x = inputs.rows
     x = (x - x.mean(0)) / x.std(0).clamp(min=LEAST_SCALE)
     searched = inputs.searched
     values = inputs.values[searched]
-    if len(values) < LEAST_ROWS or values.min() == values.max():
+    fold = inputs.input // FOLDS % 2 == 0
+    halves = [inputs.values[searched & part] for part in (fold, ~fold)]
+    few = len(inputs.input[searched].unique()) < LEAST_INPUTS
+    if few or any(not len(half) or half.min() == half.max() for half in halves):
         return Dense(torch.zeros(len(x)), -torch.inf)
     levels = torch.unique(values)
-    middle, half = levels.mean(), (levels[-1] - levels[0]) / 2
-    fold = inputs.input // FOLDS % 2 == 0
+    middle, half = (levels[0] + levels[-1]) / 2, (levels[-1] - levels[0]) / 2
+    scaled = (inputs.values - middle) / half
+    if len(levels) == 2:
+        scaled = torch.where(inputs.values > middle, 1.0, -1.0)
     both = [
-        middle + half * _predicted(x, (inputs.values - middle) / half, searched & part)
+        middle + half * _predicted(x, scaled, searched & part, signs=len(levels) == 2)
         for part in (fold, ~fold)
     ]
     other = torch.where(fold, both[1], both[0])
@@ -84,13 +89,12 @@ def fitted(inputs: Inputs) -> Dense:
     return Dense(predicted, float(1 - error / values.var(correction=0)))
 
 
-def _predicted(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"]) -> Tensor:
+def _predicted(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"], *, signs: bool) -> Tensor:
     """Expected value of every row, fitted on ``rows``: of signs by logistic regression."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
     x_fit, y_fit = x[rows].numpy(), y[rows].numpy()
-    levels = set(y_fit.tolist())
-    if levels == {-1.0, 1.0}:
+    if signs:
         strength = 1 / (2 * PENALTY * len(y_fit))
         fit = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=TOLERANCE).fit(x_fit, y_fit)
         score = x @ torch.from_numpy(fit.coef_[0]).to(x) + float(fit.intercept_[0])

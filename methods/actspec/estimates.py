@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["added", "explained", "joint", "real", "supported"]
 
 INPUTS_A_SUBSET = 4
+LEAST_TESTED = 10
 FRESH = 0.9
 
 
@@ -81,7 +82,7 @@ def real(
     although the same inputs chose them (Benjamini & Yekutieli 2005, JASA 100:71).
     """
     tested = len(torch.unique(inputs.input[inputs.tested]))
-    subsets = subsets[: tested // INPUTS_A_SUBSET]
+    subsets = subsets[: tested // INPUTS_A_SUBSET] if tested >= LEAST_TESTED else []
     if not subsets:
         return [], 0.95
     p_values = added(inputs, predicted, subsets).p_values() * max(among / len(subsets), 1)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from actspec_bench.problems.distinct import first_rows, inputs_of, numbered
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -62,7 +63,7 @@ class Inputs:
         numbers = torch.randperm(len(rows), generator=generator)[:MOST_ROWS]
         rows = rows[numbers]
         values = torch.full((len(rows),), torch.nan)
-        return cls(problem, rows, problem.pattern(rows), _equal(rows), values, numbers)
+        return cls(problem, rows, problem.pattern(rows), numbered(rows), values, numbers)
 
     @property
     def count(self) -> int:
@@ -96,50 +97,18 @@ class Inputs:
     def ask(self, rows: int) -> None:
         """Ask so many more rows, or all there are; inputs in their random order."""
         rows = min(rows, self.problem.remaining)
-        if self.problem.any_pattern:
-            # One row of an input tells what all of them answer.
-            first = _first_of_each(self.input)[self.asked :][:rows]
-            if len(first):
-                found = self.problem.value_of_rows(self._numbers[first])
-                every = torch.full((self.count,), torch.nan)
-                every[self.input[first]] = found
-                self.values = torch.where(self.known, self.values, every[self.input])
+        if not self.problem.any_pattern:
+            # Every row given was observed by itself, and may be an input by itself.
+            new = torch.nonzero(~self.known)[:, 0][:rows]
+            self.values[new] = self.problem.value_of_rows(self._numbers[new])
+            known = self.known
+            found = inputs_of(self.rows[known], self.values[known])
+            if len(found.unique()) > len(self.input[known].unique()):
+                self.input = torch.arange(len(self.rows))
             return
-        new = torch.nonzero(~self.known)[:, 0][:rows]
-        self.values[new] = self.problem.value_of_rows(self._numbers[new])
-        if _differ_within(self.values[self.known], self.input[self.known]):
-            # Equal rows with values of their own are inputs of their own.
-            self.input = torch.arange(len(self.rows))
-        else:
-            self.values = _shared(self.values, self.input)
-
-
-def _equal(rows: Tensor) -> Tensor:
-    """Number the distinct rows in the order met."""
-    key = rows.double() @ torch.linspace(1, 2, rows.shape[1], dtype=torch.float64).sqrt()
-    _, first, inverse = np.unique(key.numpy(), return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return torch.from_numpy(rank[inverse.reshape(-1)])
-
-
-def _first_of_each(numbers: Tensor) -> Tensor:
-    """Position of the first row of each number; numbers are in the order met."""
-    first = torch.full((int(numbers.max()) + 1,), len(numbers))
-    return first.scatter_reduce(0, numbers, torch.arange(len(numbers)), "amin")
-
-
-def _differ_within(values: Tensor, numbers: Tensor) -> bool:
-    """Whether two rows of one number have different values."""
-    size = int(numbers.max()) + 1
-    low = torch.full((size,), torch.inf).scatter_reduce(0, numbers, values, "amin")
-    high = torch.full((size,), -torch.inf).scatter_reduce(0, numbers, values, "amax")
-    return bool((high[numbers] > low[numbers]).any())
-
-
-def _shared(values: Tensor, numbers: Tensor) -> Tensor:
-    """Values with those of asked rows given to equal rows too."""
-    every = torch.full((int(numbers.max()) + 1,), torch.nan)
-    known = ~values.isnan()
-    every[numbers[known]] = values[known]
-    return every[numbers]
+        # One row of an input tells what all of them answer.
+        first = first_rows(self.input)[self.asked :][:rows]
+        if len(first):
+            found = torch.full((self.count,), torch.nan)
+            found[self.input[first]] = self.problem.value_of_rows(self._numbers[first])
+            self.values = torch.where(self.known, self.values, found[self.input])

@@ -24,8 +24,9 @@ from actspec_bench.methods.actspec.queries import Queries, no_spread
 from actspec_bench.methods.actspec.redundancy import predictability, varying_units
 from actspec_bench.methods.actspec.reporting import Chosen, Trial, reported
 from actspec_bench.methods.actspec.screen import screen
-from actspec_bench.methods.actspec.tree import branch
+from actspec_bench.methods.actspec.tree import BLOCK, LEAST_COMPLETIONS, RESTRICTIONS, branch
 from actspec_bench.problems.attribution import Attribution
+from actspec_bench.problems.distinct import first_rows, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,24 +34,40 @@ if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["depends", "search_inputs"]
+__all__ = ["correlated", "over_inputs", "search_inputs"]
 
-DEPENDENCE_DRAWS = 4096
+FEW_INPUTS = 1000
+JUDGED_ROWS = 4096
+
+DONORS = 4096
 DEPENDENT = 2.0
 CLEAR = 5.0
 DENSE_R2 = 0.5
 LOW_ORDER_R2 = 0.7
-NEARLY_ALL = 0.95
-FEW = 8
 OFFSET_ORDER = 2
 INPUTS_A_PATTERN = 8
 UNASKED = 0.2
 ROWS_A_UNIT = 8
+LEAST_MIXED = 256
 PILOT = 2048
 
 
-def depends(pattern: Tensor) -> bool:
-    """Whether units depend on each other: the mean over pairs of N r^2, about 1 if they do not."""
+def over_inputs(problem: Problem) -> bool:
+    """Whether a problem's inputs are what counts, and not its units one by one.
+
+    So it is where rows and values are given; where there are fewer than a thousand inputs, whose
+    mixtures are no new ones; and where units correlate (`correlated`).
+    """
+    rows = problem.rows
+    if rows is None or not problem.any_pattern:
+        return rows is not None
+    rows = rows[first_rows(numbered(rows))]
+    step = max(len(rows) // JUDGED_ROWS, 1)
+    return len(rows) < FEW_INPUTS or correlated(problem.pattern(rows[::step]))
+
+
+def correlated(pattern: Tensor) -> bool:
+    """Whether units correlate: by the mean over pairs of N r^2, about 1 if they do not."""
     varying = pattern[:, pattern.mean(0).abs() < 1]
     n = varying.shape[1]
     pairs = n * (n - 1) / 2
@@ -75,18 +92,19 @@ def search_inputs(
     ``plain`` are gamma and delta where the paper's rule is to drop units and subsets.
     """
     inputs = Inputs.of(problem)
-    info: dict[str, Any] = {"inputs": inputs.count}
     half = -(-problem.remaining // 2)
     inputs.ask(min(half, PILOT) if problem.any_pattern else problem.remaining)
-    usable, left_out = usable_units(inputs.pattern, int(inputs.known.sum()))
+    usable, left_out = usable_units(inputs.pattern, inputs.asked)
     if plain is not None:
         varying = set(varying_units(inputs.pattern, plain[0]))
         others = [unit for unit in usable if unit not in varying]
         left_out |= {f"squared mean above gamma={plain[0]:g}": others} if others else {}
         usable = [unit for unit in usable if unit in varying]
-    info |= {"units_searched": len(usable), "units_left_out": left_out}
+    info: dict[str, Any] = {"inputs": inputs.count, "units_searched": len(usable)}
+    info |= {"units_left_out": left_out, "warnings": []}
     if not usable:
-        reason: str | None = "every unit is nearly constant under the problem's distribution"
+        told = "; ".join(f"{len(units)} units: {why}" for why, units in left_out.items())
+        reason: str | None = f"no unit can be searched: {told}"
     else:
         reason = no_spread(inputs.values[inputs.known])
     if reason is not None:
@@ -99,7 +117,9 @@ def search_inputs(
     chosen, used = _choose(inputs, dense, usable)
     more: list[Subset] = []
     if problem.any_pattern and problem.remaining:
-        if _is_told(inputs, chosen, dense) or problem.remaining < ROWS_A_UNIT * len(usable):
+        if _is_told(inputs, chosen, dense) or problem.remaining < max(
+            ROWS_A_UNIT * len(usable), LEAST_MIXED
+        ):
             inputs.ask(problem.remaining)
             dense = fitted(inputs)
         else:
@@ -114,17 +134,23 @@ def search_inputs(
         found = [subset for trial in trials for subset in trial.chosen.subsets]
         chosen, _ = _choose(inputs.testing(None), dense, usable, [*more, *found])
     if plain is not None:
-        kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= plain[1]]
-        chosen = replace(chosen, subsets=kept)
+        trials = [replace(t, chosen=_less_redundant(t.chosen, inputs, plain[1])) for t in trials]
+        chosen = _less_redundant(chosen, inputs, plain[1])
     info |= {"subsets_tried": chosen.pool.tried, "order_searched": chosen.pool.order}
     return reported(trials, chosen, tau, fdr, info)
 
 
+def _less_redundant(chosen: Chosen, inputs: Inputs, delta: float) -> Chosen:
+    """What is left where a subset goes one of whose units the others predict."""
+    kept = [s for s in chosen.subsets if predictability(inputs.pattern, s) <= delta]
+    return replace(chosen, subsets=kept)
+
+
 def _is_told(inputs: Inputs, chosen: Chosen, dense: Dense) -> bool:
     """Whether rows of D say so much of the function that more of them are the best to ask for."""
-    share = estimates.explained(inputs, chosen.subsets)[0].value
     if inputs.asked == inputs.count:
-        return share >= NEARLY_ALL and len(chosen.subsets) <= FEW
+        return False
+    share = estimates.explained(inputs, chosen.subsets)[0].value
     return max(share, dense.r2) >= LOW_ORDER_R2
 
 
@@ -186,9 +212,10 @@ def _from_mixtures(
     queries = Queries(
         problem, offset=lambda pattern: (characters(pattern, mask).double() @ fit).float()
     )
-    pool = inputs.rows[:DEPENDENCE_DRAWS]
+    pool = inputs.rows[:DONORS]
     screened = screen(queries, units, pool)
-    if not screened.units:
+    levels = -(-len(screened.units) // BLOCK)
+    if problem.remaining < levels * RESTRICTIONS * LEAST_COMPLETIONS or not levels:
         return []
     found, _ = branch(queries, [screened.units], problem.remaining, None, max_branch)
     return [subset for subset in found if subset]

@@ -34,11 +34,14 @@ def usable_units(
 ) -> tuple[list[int], dict[str, list[int]]]:
     """Units that are on, and off, often enough to be told from all-ones, and the others.
 
-    Often enough is in eight of ``asked`` rows and one in a thousand; a unit may be on in any
+    Often enough is in eight of ``asked`` inputs and one in a thousand; a unit may be on in any
     share of the rows between. The others are told with the reason.
     """
+    if asked < 2 * LEAST_STATE:
+        why = f"each state is needed in {LEAST_STATE} inputs, and {asked:,} were asked"
+        return [], {why: list(range(pattern.shape[1]))}
     rarer = torch.minimum((pattern > 0).float().mean(0), (pattern < 0).float().mean(0))
-    least = max(LEAST_STATE / max(asked, 1), LEAST_SHARE)
+    least = max(LEAST_STATE / asked, LEAST_SHARE)
     usable = rarer >= least
     constant = rarer == 0
     reasons = {

@@ -29,7 +29,6 @@ __all__ = ["Gram", "centred", "ranked", "shortlist"]
 SHORTLIST_ROWS = 2**14
 NEAREST = 16
 TAKEN = 32
-KEPT = 16
 HEAD = 6
 SIMPLER, SIMPLEST = 0.7, 0.5
 OWN_SHARE = 1e-2

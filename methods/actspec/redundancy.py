@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actspec_bench.problems.distinct import first_rows, numbered
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,9 +68,7 @@ def distinct_subsets(pattern: Pattern, subsets: Sequence[Subset], gamma: float) 
 
 def distinct_rows(rows: Float[Tensor, "draws n"]) -> Float[Tensor, "distinct n"]:
     """Each row once, in the order met: a row drawn twice tells nothing of how rows repeat."""
-    key = rows.double() @ torch.linspace(1, 2, rows.shape[1], dtype=torch.float64).sqrt()
-    _, first = np.unique(key.numpy(), return_index=True)
-    return rows[torch.from_numpy(np.sort(first))]
+    return rows[first_rows(numbered(rows))]
 
 
 def predictability(pattern: Pattern, subset: Sequence[int]) -> float:

@@ -8,10 +8,11 @@ to confirm a subset that came near being taken, or was, without them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
-from actspec_bench.fourier.energy import Z_95, Estimate
+from actspec_bench.fourier.energy import Estimate
 from actspec_bench.methods.actspec import estimates
 from actspec_bench.methods.actspec.unexplained import LARGE
 from actspec_bench.problems.attribution import Attribution
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Chosen", "Trial", "reported"]
 
 VAGUE = 0.1
+FEW_INPUTS = 1000
 MAJORITY = 2 / 3
 
 
@@ -80,6 +82,10 @@ class Trial:
         """Subsets that the fold confirms of those chosen without it, and the level of intervals."""
         return estimates.real(self.inputs, self.predicted, self.chosen.subsets, fdr)
 
+    def supported(self, count: int) -> int:
+        """How many of so many subsets the inputs support, by those chosen without the fold."""
+        return estimates.supported(self.inputs, self.chosen.subsets[:count], self.chosen.pool.tried)
+
     def confirmed(self, subsets: list[Subset], fdr: float) -> list[Subset]:
         """Those of ``subsets`` that the fold confirms, of what came near without it."""
         near = set(self.chosen.gram.subsets)
@@ -104,33 +110,35 @@ def reported(
     else:
         passed = _agreed(trials, chosen.subsets, MAJORITY * fdr)
         level = 1 - 0.05 * len(passed) / max(chosen.pool.tried, len(passed), 1)
-    most = [estimates.supported(trial.inputs, passed, chosen.pool.tried) for trial in trials]
+    most = [trial.supported(len(passed)) for trial in trials]
     kept = passed[: median_low(most)]
-    share = _explained(trials, kept) if kept else Estimate(0, 0, 0)
-    info["unexplained"] = [1 - share.value, 1 - share.high, 1 - share.low]
-    info["warnings"] = _warnings(first.asked, len(kept), len(passed), share)
+    where = first if alone else first.testing(None)
+    predicted = trials[0].predicted if alone else None
+    if kept and tau is not None:
+        large = estimates.joint(where, predicted, kept).coefficients.abs() >= tau
+        kept = [subset for subset, is_large in zip(kept, large.tolist(), strict=True) if is_large]
+    share = _explained(trials, kept)
+    info["unexplained"] = None if share is None else _rest(share)
+    info["warnings"] = _warnings(first.asked, chosen.pool.tried, len(kept), len(passed), share)
     n = first.problem.n
     if not kept:
-        info["reason"] = _why_none(first, chosen.pool.tried, len(passed))
+        info["reason"] = _why_none(first, chosen.pool.tried, len(passed), tau)
         return Attribution.from_subsets({}, n=n, info=info)
-    fit = estimates.joint(
-        first if alone else first.testing(None), trials[0].predicted if alone else None, kept
-    )
+    fit = estimates.joint(where, predicted, kept)
     halves = fit.half_widths(level).tolist()
-    adds = chosen.gram.sequential(kept)
-    rows = list(zip(kept, fit.coefficients.tolist(), halves, adds, strict=True))
-    rows = [row for row in rows if tau is None or abs(row[1]) >= tau]
-    if not rows:
-        info["reason"] = f"no |coefficient| reaches tau={tau}"
-    info["intervals_95"] = [[c - half, c + half] for _, c, half, _ in rows]
-    could = chosen.stand_ins([row[0] for row in rows])
-    info["stand_ins"] = [[list(subset) for subset in one] for one in could]
+    rows = list(zip(kept, fit.coefficients.tolist(), halves, strict=True))
+    info["intervals_95"] = [[c - half, c + half] for _, c, half in rows]
+    info["stand_ins"] = [[list(s) for s in one] for one in chosen.stand_ins(kept)]
     return Attribution.from_subsets(
-        {subset: c for subset, c, _, _ in rows},
+        {subset: c for subset, c, _ in rows},
         n=n,
         info=info,
-        importance={subset: adds for subset, _, _, adds in rows},
+        importance=dict(zip(kept, chosen.gram.sequential(kept), strict=True)),
     )
+
+
+def _rest(share: Estimate) -> list[float]:
+    return [1 - share.value, max(1 - share.high, 0.0), 1 - share.low]
 
 
 def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subset]:
@@ -140,39 +148,65 @@ def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subs
     return [s for s in subsets if sum(s in one for one in confirmed) >= least]
 
 
-def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate:
-    """R^2 on inputs that the fit has not seen, mean over the trials."""
-    shares = [estimates.explained(trial.inputs, kept)[0] for trial in trials]
-    errors = [(share.high - share.low) / (2 * Z_95) for share in shares]
-    mean = sum(share.value for share in shares) / len(shares)
-    return Estimate.normal(mean, sum(error**2 for error in errors) ** 0.5 / len(shares))
+def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate | None:
+    """R^2 on inputs that chose nothing; None where their values are equal.
+
+    Of three trials, each scored by as many subsets as are reported, of those chosen without the
+    fold that scores, the median one with its interval.
+    """
+    if not kept:
+        return Estimate(0.0, 0.0, 0.0)
+    own = [kept] if len(trials) == 1 else [t.chosen.subsets[: len(kept)] for t in trials]
+    shares = [
+        estimates.explained(trial.inputs, subsets)[0]
+        for trial, subsets in zip(trials, own, strict=True)
+    ]
+    shares = [share for share in shares if isfinite(share.value)]
+    if not shares:
+        return None
+    return sorted(shares, key=lambda share: share.value)[(len(shares) - 1) // 2]
 
 
-def _warnings(inputs: int, kept: int, passed: int, share: Estimate) -> list[str]:
+def _warnings(inputs: int, tried: int, kept: int, passed: int, share: Estimate | None) -> list[str]:
     found = []
     if kept < passed:
         found.append(
             f"{inputs:,} inputs support {kept} of the {passed} subsets that passed the test: "
             "more would explain much of these inputs and less of others"
         )
-    if kept and share.value < 1 - LARGE:
+    elif not kept and inputs < FEW_INPUTS:
         found.append(
-            f"the {kept} subsets reported leave {100 * (1 - share.value):.0f}% of the variance "
-            "unexplained: more rows may find more, or the function is no sum of few subsets"
+            f"{inputs:,} inputs confirm none of the {tried:,} subsets that were looked at: more "
+            "inputs may"
         )
-    if share.high - share.value > VAGUE * share.value:
+    who = f"the {kept} subsets reported leave" if kept > 1 else "the subset reported leaves"
+    if kept and share is None:
+        found.append(f"all inputs that tested have one value: what {who} cannot be told")
+    if not kept or share is None:
+        return found
+    if share.value < 1 - LARGE:
+        found.append(
+            f"{who} {100 * (1 - share.value):.0f}% of the variance unexplained: more rows may "
+            "find more, or the function is no sum of few subsets"
+        )
+    if share.high - share.value > VAGUE * abs(share.value):
+        told = (100 * max(share.low, 0.0), 100 * min(share.high, 1.0))
         found.append(
             f"{inputs:,} inputs say little of how much {kept} subsets explain: "
-            f"{100 * share.low:.0f} to {100 * share.high:.0f}% of the variance"
+            f"{told[0]:.0f} to {told[1]:.0f}% of the variance"
         )
     return found
 
 
-def _why_none(inputs: Inputs, tried: int, passed: int) -> str:
-    counts = (
-        f"{tried:,} subsets were looked at on {int(inputs.searched.sum()):,} rows and tested on "
-        f"{int(inputs.tested.sum()):,} others"
+def _why_none(inputs: Inputs, tried: int, passed: int, tau: float | None) -> str:
+    searched, tested = (
+        len(inputs.input[rows].unique()) for rows in (inputs.searched, inputs.tested)
     )
+    counts = (
+        f"{tried:,} subsets were looked at on {searched:,} inputs and tested on {tested:,} others"
+    )
+    if passed and tau is not None:
+        return f"no |coefficient| reaches tau={tau}: {counts}"
     if passed:
         return f"so few inputs support no subset: {counts}"
     return f"no coefficient can be told from zero: {counts}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from actspec_bench.methods.actspec.cells import Cells, enumerated
-from actspec_bench.methods.actspec.layers import depends, search_inputs
+from actspec_bench.methods.actspec.layers import over_inputs, search_inputs
 from actspec_bench.methods.actspec.loworder import further
 from actspec_bench.methods.actspec.pool import usable_units
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
@@ -58,13 +58,13 @@ def search(
     basis: Basis,
 ) -> Attribution:
     """Find the large, non-redundant coefficients of ``problem``; see the method's docstring."""
+    if over_inputs(problem):
+        plain = (gamma, delta) if basis == "plain" else None
+        return search_inputs(problem, tau=tau, max_branch=max_branch, fdr=fdr, plain=plain)
     pool = problem.sample(REDUNDANCY_DRAWS)
     if problem.kind == "interchange":
         pool = distinct_rows(pool)
     draws = problem.pattern(pool)
-    if problem.rows is not None and (not problem.any_pattern or depends(draws)):
-        plain = (gamma, delta) if basis == "plain" else None
-        return search_inputs(problem, tau=tau, max_branch=max_branch, fdr=fdr, plain=plain)
     info: dict[str, Any] = {}
     biased = basis == "p-biased" and not problem.uniform
     if biased:

@@ -1,0 +1,98 @@
+"""The search of inputs at its edges: few inputs, copies, small budgets, options."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from dependent_units import behind_a_layer, latent_layer
+
+from actspec_bench import Problem, attribute
+from actspec_bench.methods.actspec import dense
+from actspec_bench.methods.actspec.inputs import Inputs
+
+
+def test_units_in_one_state_over_many_inputs_are_told() -> None:
+    x = torch.rand(200, 3) + 0.1
+    found = attribute("actspec", Problem.from_samples(x, x[:, 0]))
+    assert found.info["reason"] == "no unit can be searched: 3 units: always in one state"
+
+
+def test_copies_of_inputs_tell_no_more_than_the_inputs() -> None:
+    """40 inputs, each given 50 times, and one value that differs a little from its copies'."""
+    false = 0
+    for seed in range(12):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(40, 12, generator=generator).repeat(50, 1)
+        y = torch.randn(40, generator=generator).repeat(50)
+        y[7] += 1e-3
+        found = attribute("actspec", Problem.from_samples(x, y))
+        assert found.info["inputs"] == 40
+        false += bool(found.subsets)
+    assert false <= 2
+
+
+def test_inputs_kept_aside_are_never_seen() -> None:
+    x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)).repeat(5, 1)
+    problem = Problem.from_samples(x, x[:, 0])
+    rows = problem.rows
+    assert rows is not None
+    aside = problem._source.heldout.rows
+    seen = {tuple(row) for row in rows.tolist()}
+    assert len(seen) == 150
+    assert not seen & {tuple(row) for row in aside.tolist()}
+    assert "50 of the 200 inputs are kept aside" in problem.notes[0]
+
+
+@pytest.mark.parametrize("budget", [1, 2, 9, 30, 64, 100, 150, 165, 190, 300, 700])
+def test_any_budget_serves(budget: int) -> None:
+    for units in (3, 8):
+        terms = {(0, 1): 1.0, (2,): 0.5}
+        problem = behind_a_layer(terms, latent_layer(units, 3000, 0, latent=2), budget=budget)
+        found = attribute("actspec", problem)
+        assert problem.spent["forward"] <= budget
+        assert found.subsets or "inputs" in found.info["reason"]
+        json.dumps(found.info, allow_nan=False)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 9, 30])
+def test_few_distinct_inputs_serve(rows: int) -> None:
+    x = latent_layer(4, rows, 1).repeat(30, 1)
+    found = attribute("actspec", Problem.from_samples(x, x[:, 0].sign()))
+    json.dumps(found.info, allow_nan=False)
+    assert found.subsets or found.info["reason"]
+
+
+def test_what_is_unexplained_is_that_of_the_subsets_reported() -> None:
+    x = latent_layer(10, 3000, 2)
+    terms = {(0,): 0.9, (3, 7): 0.5}
+    every = attribute("actspec", behind_a_layer(terms, x))
+    large = attribute("actspec", behind_a_layer(terms, x), tau=0.8)
+    none = attribute("actspec", behind_a_layer(terms, x), tau=5.0)
+    assert set(every.subsets) == set(terms)
+    assert every.info["unexplained"][0] < 0.01
+    assert large.subsets == ((0,),)
+    assert large.info["unexplained"][0] > 0.1
+    assert none.info["unexplained"] == [1, 1, 1]
+    assert none.info["reason"].startswith("no |coefficient| reaches tau=5.0")
+
+
+def test_the_plain_rule_drops_subsets_whatever_the_budget() -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(12_000, 8, generator=generator)
+    flips = torch.where(torch.rand(12_000, generator=generator) < 0.1, -1.0, 1.0)
+    x[:, 2] = x[:, 0] * x[:, 1] * flips
+    x[:, 3] = x[:, 0] + x[:, 4]
+    for budget in (3000, 40_000):
+        problem = behind_a_layer({(0, 1, 2): 1.0, (4, 5): 0.7}, x, budget=budget)
+        assert set(attribute("actspec", problem, basis="plain").subsets) == {(4, 5)}
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (0.1, 0.7), (5.0, 9.0)])
+def test_two_values_are_predicted_as_classes_whatever_they_are(low: float, high: float) -> None:
+    x = latent_layer(16, 4000, 4)
+    y = torch.where(x[:, :4].sum(1) + 0.5 > 0, high, low)
+    inputs = Inputs.of(Problem.from_samples(x, y))
+    inputs.ask(10_000)
+    assert dense.fitted(inputs).r2 > 0.85
