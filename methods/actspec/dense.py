@@ -71,7 +71,7 @@ def fitted(inputs: Inputs) -> Dense:
     values = inputs.values[searched]
     fold = inputs.input // FOLDS % 2 == 0
     halves = [inputs.values[searched & part] for part in (fold, ~fold)]
-    few = len(inputs.input[searched].unique()) < LEAST_INPUTS
+    few = len(torch.unique(inputs.input[searched])) < LEAST_INPUTS
     if few or any(not len(half) or half.min() == half.max() for half in halves):
         return Dense(torch.zeros(len(x)), -torch.inf)
     levels = torch.unique(values)

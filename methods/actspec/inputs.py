@@ -103,7 +103,7 @@ class Inputs:
             self.values[new] = self.problem.value_of_rows(self._numbers[new])
             known = self.known
             found = inputs_of(self.rows[known], self.values[known])
-            if len(found.unique()) > len(self.input[known].unique()):
+            if len(torch.unique(found)) > len(torch.unique(self.input[known])):
                 self.input = torch.arange(len(self.rows))
             return
         # One row of an input tells what all of them answer.

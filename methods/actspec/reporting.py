@@ -200,7 +200,7 @@ def _warnings(inputs: int, tried: int, kept: int, passed: int, share: Estimate |
 
 def _why_none(inputs: Inputs, tried: int, passed: int, tau: float | None) -> str:
     searched, tested = (
-        len(inputs.input[rows].unique()) for rows in (inputs.searched, inputs.tested)
+        len(torch.unique(inputs.input[rows])) for rows in (inputs.searched, inputs.tested)
     )
     counts = (
         f"{tried:,} subsets were looked at on {searched:,} inputs and tested on {tested:,} others"
