@@ -52,20 +52,22 @@ def actspec(
     given: subsets are taken one after the other by what each adds under D to those before it, on
     inputs that are asked (or given) once each. The pool has all single units, pairs and triples of
     the most associated, and any pair or triple that explains what single units do not; subsets
-    that differ by a unit from one taken join it, up to eight units. A dense predictor of the value,
-    cross-fitted, stands for inputs that are not asked. If neither it nor the subsets explain 70%,
-    half of the budget asks mixtures of rows, and the tree searches what is left. A third of the
-    inputs asked tests and measures what the others chose; if all could be asked, all choose, and
-    two of three folds have to confirm each subset. Subsets are ranked in the order in which they
-    were taken, and their ``importance`` is what they add, as a standard deviation; coefficients
-    are those of the joint least-squares fit under D. No more are reported than explain of fresh
-    inputs nine tenths of what they explain of those asked.
+    that differ by a unit from one taken join it, as long as there are eight inputs a pattern of a
+    subset. A dense predictor of the value, cross-fitted, stands for inputs that are not asked. If
+    neither it nor the subsets explain 70%, half of the budget asks mixtures of rows, and the tree
+    searches what is left. A fifth of the inputs asked tests and measures what the others chose;
+    if all could be asked, all choose, and five folds have to confirm each subset. Subsets
+    are ranked in the order in which they were taken, and their ``importance`` is what they add,
+    as a standard deviation; coefficients are those of the joint least-squares fit under D. Of
+    fewer than 1,000 inputs no more are reported than explain of fresh inputs nine tenths of what
+    they explain of those asked.
 
     Where D is uniform and at most 12 units matter, all their patterns are asked instead of a tree,
     which spells every coefficient at once; and subsets of few units that no tree tells, since many
     are weak, are looked for one by one on all draws.
 
-    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets;
+    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets (of
+    dependent units at the ``intervals_level`` that makes up for having been chosen);
     ``unexplained``, the share of the variance that the reported subsets leave on rows that chose
     nothing (noise taken off where rows were asked twice), with its interval; ``warnings``, where
     that is large or cannot be told, or where inputs are few; ``units_left_out`` with the reason;

@@ -52,11 +52,15 @@ class Dense:
     def corrected(self, inputs: Inputs) -> Float[Tensor, " rows"]:
         r"""Outcomes whose mean product with any character is unbiased under D.
 
-        .. math:: g_i + \frac{N}{n} (f_i - g_i) 1[i \text{ may choose}]
+        .. math:: g_i + \frac{N}{n} (f_i - g_i) 1[i \text{ chooses}]
+
+        for n rows that choose of N that choose or are not asked; those that test are not among
+        them.
         """
         searched = inputs.searched
+        share = int((searched | ~inputs.known).sum()) / int(searched.sum())
         rest = torch.where(searched, inputs.values - self.predicted, 0.0)
-        return self.predicted + rest * (len(rest) / int(searched.sum()))
+        return self.predicted + rest * share
 
 
 def fitted(inputs: Inputs) -> Dense:

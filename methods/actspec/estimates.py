@@ -1,8 +1,7 @@
 """Subsets and inputs that did not choose them -> what each adds, its coefficient, what all explain.
 
 The inputs that test are others than those that chose, so that nothing looks larger for having been
-chosen. Where a dense predictor is at hand, it is what it says of all rows, and what the tested
-rows say of its errors (prediction-powered inference: Angelopoulos et al. 2023, Science 382:669).
+chosen.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,18 +21,19 @@ from actspec_bench.methods.actspec.pursuit import centred
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from numpy import ndarray
 
     from actspec_bench.fourier import Subset
     from actspec_bench.methods.actspec.inputs import Inputs
 
-__all__ = ["added", "explained", "joint", "real", "supported"]
+__all__ = ["added", "explained", "joint", "real", "statistics", "supported"]
 
 INPUTS_A_SUBSET = 4
 LEAST_TESTED = 10
 FRESH = 0.9
 
 
-def added(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
+def added(inputs: Inputs, subsets: list[Subset]) -> Fit:
     r"""What each subset adds to those before it, as the coefficient of an orthonormal basis.
 
     The centred characters are made orthogonal under D one after the other and scaled to mean
@@ -41,54 +42,58 @@ def added(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fi
     columns = centred(inputs.pattern, subsets).double()
     basis, triangle = torch.linalg.qr(columns)
     basis = basis * triangle.diagonal().sign() * len(columns) ** 0.5
-    return _fit(inputs, predicted, basis)
+    return _fit(inputs, basis)
 
 
-def joint(inputs: Inputs, predicted: Tensor | None, subsets: list[Subset]) -> Fit:
+def joint(inputs: Inputs, subsets: list[Subset]) -> Fit:
     """Joint least squares under D on an intercept and the characters of ``subsets``.
 
     On the inputs that test, or if all choose on all.
     """
-    return _fit(inputs, predicted, characters(inputs.pattern, membership(subsets, _n(inputs))))
+    return _fit(inputs, characters(inputs.pattern, membership(subsets, _n(inputs))))
 
 
 def _n(inputs: Inputs) -> int:
     return inputs.pattern.shape[1]
 
 
-def _fit(inputs: Inputs, predicted: Tensor | None, columns: Tensor) -> Fit:
-    """Least squares on the inputs that test; of its errors alone where a prediction is given."""
+def _fit(inputs: Inputs, columns: Tensor) -> Fit:
+    """Least squares, rows of one weight, on the inputs that test; on all if all choose."""
     rows = inputs.known if inputs.fold is None else inputs.tested
-    values = inputs.values[rows].double()
-    if predicted is None:
-        return on_design(columns[rows], values, inputs.input[rows], even=True)
-    rest = on_design(columns[rows], values - predicted[rows], inputs.input[rows], even=True)
-    told = on_design(columns, predicted, inputs.input, even=True)
-    squares = torch.stack([rest.errors, told.errors]).square()
-    freedom = squares.sum(0).square() / (
-        squares.square() / torch.stack([rest.freedom, told.freedom])
-    ).sum(0).clamp(min=1e-300)
-    return Fit(rest.coefficients + told.coefficients, squares.sum(0).sqrt(), freedom)
+    return on_design(columns[rows], inputs.values[rows], inputs.input[rows], even=True)
 
 
-def real(
-    inputs: Inputs, predicted: Tensor | None, subsets: list[Subset], fdr: float, among: int = 0
-) -> tuple[list[Subset], float]:
-    """Subsets that add something, at false-discovery rate ``fdr``, and the level for intervals.
+def statistics(inputs: Inputs, subsets: list[Subset]) -> Float[ndarray, " subsets"]:
+    """What each adds to those before it on the inputs that test, as a normal score.
 
-    No more are tried than a quarter of the inputs that test. If they were taken from ``among`` with
-    a look at these inputs, p-values are multiplied by how many that is for each. Intervals of those
-    that passed at level 1 - 0.05 R / m, R of m having passed, cover at an average rate of 95%
-    although the same inputs chose them (Benjamini & Yekutieli 2005, JASA 100:71).
+    Of no more subsets than a quarter of those inputs, and of none on fewer than ten.
     """
+    from scipy.stats import norm
+
     tested = len(torch.unique(inputs.input[inputs.tested]))
     subsets = subsets[: tested // INPUTS_A_SUBSET] if tested >= LEAST_TESTED else []
     if not subsets:
-        return [], 0.95
-    p_values = added(inputs, predicted, subsets).p_values() * max(among / len(subsets), 1)
+        return np.zeros(0)
+    fit = added(inputs, subsets)
+    tail = np.clip(fit.p_values() / 2, np.finfo(float).tiny, 0.5)
+    return np.asarray(norm.isf(tail) * np.sign(fit.coefficients.numpy()))
+
+
+def real(
+    scores: Float[ndarray, " subsets"], subsets: list[Subset], fdr: float, among: int = 0
+) -> list[Subset]:
+    """Subsets whose normal scores are not those of nothing, at false-discovery rate ``fdr``.
+
+    If they were taken from ``among`` with a look at the inputs that test, p-values are multiplied
+    by how many that is for each.
+    """
+    from scipy.stats import norm
+
+    if not len(scores):
+        return []
+    p_values = 2 * norm.sf(np.abs(scores)) * max(among / len(scores), 1)
     passed = discoveries(p_values, fdr)
-    kept = [subset for subset, is_real in zip(subsets, passed, strict=True) if is_real]
-    return kept, 1 - 0.05 * len(kept) / len(subsets)
+    return [subset for subset, is_real in zip(subsets, passed, strict=False) if is_real]
 
 
 def explained(inputs: Inputs, subsets: list[Subset]) -> tuple[Estimate, float]:

@@ -1,8 +1,8 @@
 """Problem over a data set -> its inputs, which of them were asked, and what each part is for.
 
 The independent things are inputs: rows that are equal, and answer equally, are one input that
-counts as often as it is given. They fall into three folds at random: two choose subsets, and the
-third tests and measures what was chosen.
+counts as often as it is given. They fall into five folds at random: four choose subsets, and the
+fifth tests and measures what was chosen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FOLDS", "Inputs"]
 
-FOLDS = 3
+FOLDS = 5
 MOST_ROWS = 2**16
 
 
@@ -39,7 +39,7 @@ class Inputs:
     values
         (N,) of rows asked so far; NaN elsewhere.
     fold
-        Which of three folds of the inputs tests; None if all choose.
+        Which of five folds of the inputs tests; None if all choose.
     """
 
     problem: Problem

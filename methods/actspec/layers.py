@@ -1,6 +1,6 @@
 """Problem over a data set of dependent units -> attribution: pursuit, tree, test, estimates.
 
-Inputs are asked in random order. Two thirds choose subsets by what they add under D; a third
+Inputs are asked in random order. Four fifths choose subsets by what they add under D; a fifth
 tests them and measures what is reported (`reporting`). What no sum of low-order subsets explains
 is left to the tree, which asks mixtures of rows about the rest.
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import log2
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from actspec_bench.fourier.regression import on_design
@@ -93,8 +94,11 @@ def search_inputs(
     """
     inputs = Inputs.of(problem)
     half = -(-problem.remaining // 2)
+    planned = min(inputs.count, problem.remaining)
     inputs.ask(min(half, PILOT) if problem.any_pattern else problem.remaining)
-    usable, left_out = usable_units(inputs.pattern, inputs.asked)
+    if no_spread(inputs.values[inputs.known]) is not None:
+        inputs.ask(problem.remaining)
+    usable, left_out = usable_units(inputs.pattern, min(planned, inputs.count))
     if plain is not None:
         varying = set(varying_units(inputs.pattern, plain[0]))
         others = [unit for unit in usable if unit not in varying]
@@ -114,7 +118,7 @@ def search_inputs(
         low_order = dense.r2 >= LOW_ORDER_R2
         inputs.ask(problem.remaining if low_order else half - inputs.asked)
         dense = fitted(inputs)
-    chosen, used = _choose(inputs, dense, usable)
+    chosen = _choose(inputs, dense, usable)
     more: list[Subset] = []
     if problem.any_pattern and problem.remaining:
         if _is_told(inputs, chosen, dense) or problem.remaining < max(
@@ -126,13 +130,13 @@ def search_inputs(
             info["rows_on_mixtures"] = problem.remaining
             more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
             info["rows_on_mixtures"] -= problem.remaining
-        chosen, used = _choose(inputs, dense, usable, more)
+        chosen = _choose(inputs, dense, usable, more)
     info["inputs_asked"] = inputs.asked
-    trials = [Trial(inputs, chosen, dense.predicted if used else None)]
+    trials = [Trial(inputs, chosen)]
     if inputs.asked == inputs.count:
         trials += [_trial(inputs.testing(fold), usable, more) for fold in range(1, FOLDS)]
         found = [subset for trial in trials for subset in trial.chosen.subsets]
-        chosen, _ = _choose(inputs.testing(None), dense, usable, [*more, *found])
+        chosen = _choose(inputs.testing(None), dense, usable, [*more, *found])
     if plain is not None:
         trials = [replace(t, chosen=_less_redundant(t.chosen, inputs, plain[1])) for t in trials]
         chosen = _less_redundant(chosen, inputs, plain[1])
@@ -155,30 +159,27 @@ def _is_told(inputs: Inputs, chosen: Chosen, dense: Dense) -> bool:
 
 
 def _trial(inputs: Inputs, units: list[int], more: list[Subset]) -> Trial:
-    dense = fitted(inputs)
-    chosen, used = _choose(inputs, dense, units, more)
-    return Trial(inputs, chosen, dense.predicted if used else None)
+    return Trial(inputs, _choose(inputs, fitted(inputs), units, more))
 
 
-def _choose(
-    inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subset] = ()
-) -> tuple[Chosen, bool]:
+def _choose(inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subset] = ()) -> Chosen:
     """Take subsets, with what is predicted of unasked rows if that knows more than they tell.
 
-    None has so many units that their patterns hold fewer than eight of the inputs asked each.
+    The inputs that test are left out, their activations too. No subset has so many units that
+    their patterns hold fewer than eight of the inputs asked each.
     """
     searched = inputs.searched
     largest = max(int(log2(max(inputs.asked / INPUTS_A_PATTERN, 1))), 1)
-    unasked = int((~searched).sum()) > UNASKED * int(searched.sum())
+    unasked = ~inputs.known
     plain = (inputs.pattern[searched], inputs.values[searched])
-    if unasked and dense.r2 >= DENSE_R2:
-        imputed, corrected = dense.imputed(inputs), dense.corrected(inputs)
-        first = searched.float().argsort(descending=True, stable=True)
-        near = (inputs.pattern[first], imputed[first])
-        chosen = _taken(near, (inputs.pattern, corrected), units, more, largest)
+    if int(unasked.sum()) > UNASKED * int(searched.sum()) and dense.r2 >= DENSE_R2:
+        order = torch.cat([torch.nonzero(rows)[:, 0] for rows in (searched, unasked)])
+        pattern = inputs.pattern[order]
+        near = (pattern, dense.imputed(inputs)[order])
+        chosen = _taken(near, (pattern, dense.corrected(inputs)[order]), units, more, largest)
         if estimates.explained(inputs, chosen.subsets)[1] <= dense.r2:
-            return chosen, True
-    return _taken(plain, plain, units, more, largest), False
+            return chosen
+    return _taken(plain, plain, units, more, largest)
 
 
 def _taken(

@@ -1,8 +1,8 @@
 """Chosen subsets and inputs that did not choose them -> attribution: test, measure, warn.
 
-Where inputs are left that were not asked, those asked are split once: two thirds chose, a third
-tests. Where all are known, all choose, and the choice is cross-validated: of three folds two have
-to confirm a subset that came near being taken, or was, without them.
+Where inputs are left that were not asked, those asked are split once: four fifths chose, a fifth
+tests. Where all are known, all choose, and the choice is cross-validated: a subset has to come near
+being taken, or be, without most of the five folds, and these together have to confirm it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from math import isfinite
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from actspec_bench.fourier.energy import Estimate
 from actspec_bench.methods.actspec import estimates
 from actspec_bench.methods.actspec.unexplained import LARGE
@@ -19,8 +22,6 @@ from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import Tensor
 
     from actspec_bench.fourier import Subset
     from actspec_bench.methods.actspec.inputs import Inputs
@@ -31,7 +32,6 @@ __all__ = ["Chosen", "Trial", "reported"]
 
 VAGUE = 0.1
 FEW_INPUTS = 1000
-MAJORITY = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -70,52 +70,39 @@ class Trial:
         With the fold that tests.
     chosen
         Chosen without it.
-    predicted
-        (N,) what a dense predictor that has not seen the fold says of all rows, if it was used.
     """
 
     inputs: Inputs
     chosen: Chosen
-    predicted: Tensor | None
-
-    def passed(self, fdr: float) -> tuple[list[Subset], float]:
-        """Subsets that the fold confirms of those chosen without it, and the level of intervals."""
-        return estimates.real(self.inputs, self.predicted, self.chosen.subsets, fdr)
 
     def supported(self, count: int) -> int:
         """How many of so many subsets the inputs support, by those chosen without the fold."""
         return estimates.supported(self.inputs, self.chosen.subsets[:count], self.chosen.pool.tried)
 
-    def confirmed(self, subsets: list[Subset], fdr: float) -> list[Subset]:
-        """Those of ``subsets`` that the fold confirms, of what came near without it."""
-        near = set(self.chosen.gram.subsets)
-        known = [subset for subset in subsets if subset in near]
-        return estimates.real(self.inputs, self.predicted, known, fdr, among=len(near))[0]
-
 
 def reported(
     trials: list[Trial], chosen: Chosen, tau: float | None, fdr: float, info: dict[str, Any]
 ) -> Attribution:
-    """Report those of ``chosen`` that the trials confirm, no more than the inputs support.
+    """Report those of ``chosen`` that the trials confirm, of few inputs no more than they support.
 
-    Of one trial its own choice is reported, with intervals from the fold that tests. Of three, at
-    two thirds of ``fdr`` each, that a false subset passes in two is at most as frequent as that
-    ``fdr`` (Markov's inequality); intervals are then from all inputs, at level 1 - 0.05 R / m for R
-    reported of m that the search could have chosen (Benjamini & Yekutieli 2005, JASA 100:71).
+    Intervals are at level 1 - 0.05 R / m for R reported of m that could have been (Benjamini &
+    Yekutieli 2005, JASA 100:71): of one trial those that it tested, on the inputs that test; of
+    several all that the search could have chosen, on all inputs.
     """
     first = trials[0].inputs
     alone = len(trials) == 1
     if alone:
-        passed, level = trials[0].passed(fdr)
+        scores = estimates.statistics(first, chosen.subsets)
+        passed, most = estimates.real(scores, chosen.subsets, fdr), len(scores)
     else:
-        passed = _agreed(trials, chosen.subsets, MAJORITY * fdr)
-        level = 1 - 0.05 * len(passed) / max(chosen.pool.tried, len(passed), 1)
-    most = [trial.supported(len(passed)) for trial in trials]
-    kept = passed[: median_low(most)]
+        passed, most = _agreed(trials, chosen.subsets, fdr), chosen.pool.tried
+    level = 1 - 0.05 * len(passed) / max(most, len(passed), 1)
+    kept = passed
+    if first.asked < FEW_INPUTS:
+        kept = passed[: median_low([trial.supported(len(passed)) for trial in trials])]
     where = first if alone else first.testing(None)
-    predicted = trials[0].predicted if alone else None
     if kept and tau is not None:
-        large = estimates.joint(where, predicted, kept).coefficients.abs() >= tau
+        large = estimates.joint(where, kept).coefficients.abs() >= tau
         kept = [subset for subset, is_large in zip(kept, large.tolist(), strict=True) if is_large]
     share = _explained(trials, kept)
     info["unexplained"] = None if share is None else _rest(share)
@@ -124,9 +111,10 @@ def reported(
     if not kept:
         info["reason"] = _why_none(first, chosen.pool.tried, len(passed), tau)
         return Attribution.from_subsets({}, n=n, info=info)
-    fit = estimates.joint(where, predicted, kept)
+    fit = estimates.joint(where, kept)
     halves = fit.half_widths(level).tolist()
     rows = list(zip(kept, fit.coefficients.tolist(), halves, strict=True))
+    info["intervals_level"] = level
     info["intervals_95"] = [[c - half, c + half] for _, c, half in rows]
     info["stand_ins"] = [[list(s) for s in one] for one in chosen.stand_ins(kept)]
     return Attribution.from_subsets(
@@ -142,16 +130,27 @@ def _rest(share: Estimate) -> list[float]:
 
 
 def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subset]:
-    """Subsets that most of the folds confirm."""
-    confirmed = [set(trial.confirmed(subsets, fdr)) for trial in trials]
-    least = MAJORITY * len(trials)
-    return [s for s in subsets if sum(s in one for one in confirmed) >= least]
+    """Subsets that came near being taken without most of the folds, and add something there.
+
+    Scores of the folds are joined (Stouffer et al. 1949): each is from inputs that had no part in
+    what came near, of which the subsets are chosen with a look at all inputs.
+    """
+    joined: dict[Subset, list[float]] = {subset: [] for subset in subsets}
+    for trial in trials:
+        near = set(trial.chosen.gram.subsets)
+        known = [subset for subset in subsets if subset in near]
+        scores = estimates.statistics(trial.inputs, known).tolist()
+        for subset, score in zip(known, scores, strict=False):
+            joined[subset].append(score)
+    most = [subset for subset in subsets if len(joined[subset]) > len(trials) / 2]
+    scores = np.array([sum(joined[s]) / len(joined[s]) ** 0.5 for s in most])
+    return estimates.real(scores, most, fdr, among=max(len(t.chosen.gram.subsets) for t in trials))
 
 
 def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate | None:
     """R^2 on inputs that chose nothing; None where their values are equal.
 
-    Of three trials, each scored by as many subsets as are reported, of those chosen without the
+    Of several trials, each scored by as many subsets as are reported, of those chosen without the
     fold that scores, the median one with its interval.
     """
     if not kept:
@@ -189,11 +188,12 @@ def _warnings(inputs: int, tried: int, kept: int, passed: int, share: Estimate |
             f"{who} {100 * (1 - share.value):.0f}% of the variance unexplained: more rows may "
             "find more, or the function is no sum of few subsets"
         )
-    if share.high - share.value > VAGUE * abs(share.value):
-        told = (100 * max(share.low, 0.0), 100 * min(share.high, 1.0))
+    if share.high - share.value > VAGUE * max(share.value, VAGUE):
+        low, high = 100 * max(share.low, 0.0), 100 * min(share.high, 1.0)
+        what = "the subsets explain" if kept > 1 else "the subset explains"
         found.append(
-            f"{inputs:,} inputs say little of how much {kept} subsets explain: "
-            f"{told[0]:.0f} to {told[1]:.0f}% of the variance"
+            f"{inputs:,} inputs say little of how much {what}: {low:.0f} to {high:.0f}% of the "
+            "variance"
         )
     return found
 
