@@ -94,11 +94,11 @@ def search_inputs(
     """
     inputs = Inputs.of(problem)
     half = -(-problem.remaining // 2)
-    planned = min(inputs.count, problem.remaining)
+    affordable = problem.remaining
     inputs.ask(min(half, PILOT) if problem.any_pattern else problem.remaining)
     if no_spread(inputs.values[inputs.known]) is not None:
         inputs.ask(problem.remaining)
-    usable, left_out = usable_units(inputs.pattern, min(planned, inputs.count))
+    usable, left_out = usable_units(inputs.pattern, min(affordable, inputs.count))
     if plain is not None:
         varying = set(varying_units(inputs.pattern, plain[0]))
         others = [unit for unit in usable if unit not in varying]

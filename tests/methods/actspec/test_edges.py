@@ -136,3 +136,13 @@ def test_a_unit_that_is_seldom_on_is_searched_as_far_as_the_budget_goes() -> Non
     problem = behind_a_layer({(0,): 1.0}, rare)
     attribute("actspec", problem)
     assert problem.spent["forward"] >= 6000  # all inputs, before it is called constant
+
+
+def test_a_clear_unit_of_few_noisy_rows_is_found() -> None:
+    found = []
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randint(0, 2, (200, 4), generator=generator) * 2.0 - 1
+        flips = torch.where(torch.rand(200, generator=generator) < 0.15, -1.0, 1.0)
+        found.append(attribute("actspec", Problem.from_samples(x, x[:, 0] * flips)).subsets)
+    assert found.count(((0,),)) >= 9
