@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 REDUNDANCY_DRAWS = 4096
 LEAST_PAIRS = 30
 MOST_DRAWS = 16_384
+NEARLY_CONSTANT, LIKE_ONE_KEPT = "nearly constant", "like one that is kept"
 WITHIN_95 = 1.96
 
 
@@ -64,8 +65,10 @@ def search_by_the_paper(problem: Problem, rule: Rule) -> Attribution:
     units = distinct_units(pattern, varying, rule.gamma)
     info: dict[str, Any] = {
         "units_kept": units,
-        "units_nearly_constant": [u for u in range(problem.n) if u not in set(varying)],
-        "units_like_one_kept": [u for u in varying if u not in set(units)],
+        "units_left_out": {
+            NEARLY_CONSTANT: [u for u in range(problem.n) if u not in set(varying)],
+            LIKE_ONE_KEPT: [u for u in varying if u not in set(units)],
+        },
     }
     if not units:
         info["reason"] = "every unit is nearly constant under the problem's distribution"

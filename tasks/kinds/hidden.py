@@ -104,6 +104,12 @@ def _against(classes: int) -> Parameter:
     )
 
 
-def _two_classes(*, target: int | None, against: int | None, **_: object) -> None:
+def _two_classes(
+    *, target: int | None, against: int | None, rows: str = "labelled", **_: object
+) -> None:
     if target is not None and target == against:
         raise ValueError(f"target={target} and against={against} are the same class")
+    if rows == "predicted" and against is None:
+        raise ValueError(
+            "rows=predicted tells two classes apart: give against=CLASS, or leave it out"
+        )

@@ -79,8 +79,8 @@ def test_the_search_is_the_rule_by_hand(seed: int, width: int, delta: float) -> 
     found = attribute("actspec-paper", problem, max_branch=width, **settings)
     slow = by_hand(restarted(problem, budget=20_000, seed=seed), width=width, **settings)
     assert found.info["units_kept"] == slow["kept"] == [0, 2, 3, 5, 6, 7, 8]
-    assert found.info["units_nearly_constant"] == [1]
-    assert found.info["units_like_one_kept"] == [4]
+    assert found.info["units_left_out"]["nearly constant"] == [1]
+    assert found.info["units_left_out"]["like one that is kept"] == [4]
     assert len(slow["nodes"]) >= 3
     assert set(found.subsets) == slow["nodes"]
     assert (found.info["nodes_beyond_width"] > 0) == (slow["cut"] > 0) == (width == 4)
@@ -131,7 +131,7 @@ def test_units_are_decided_and_thinned_in_the_order_given_and_the_last_one_too()
         heldout=pattern,
     )  # fmt: skip
     twins = attribute("actspec-paper", Problem(source, budget=20_000))
-    assert twins.info["units_like_one_kept"] == [3]
+    assert twins.info["units_left_out"]["like one that is kept"] == [3]
     # Unit 3 is drawn with the row of its place, and so still for both rows of a pair when unit 1
     # is decided, which then weighs nothing: the rule loses what its later twin does.
     assert twins.subsets == ()
