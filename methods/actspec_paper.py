@@ -60,9 +60,10 @@ def actspec_paper(
     looks for parities; this does not.
 
     ``info`` of the result has ``units_kept``, and ``units_left_out`` with the reasons; ``pairs`` a
-    level, and ``pairs_reason`` where they are fewer than asked for; ``levels`` walked; ``nodes_redundant`` and ``nodes_beyond_width``, the nodes cut for
-    each; ``intervals_95`` of the coefficients, in the order of the subsets, that know nothing of
-    their having been chosen; and a ``reason`` where nothing is reported.
+    level, and ``pairs_reason`` where they are fewer than asked for; ``levels`` walked;
+    ``nodes_redundant`` and ``nodes_beyond_width``, the nodes cut for each; ``intervals_95`` of the
+    coefficients, in the order of the subsets, that know nothing of their having been chosen; and a
+    ``reason`` where nothing is reported.
 
     Parameters
     ----------
