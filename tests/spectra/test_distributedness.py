@@ -126,7 +126,7 @@ def test_what_is_undefined_is_missing_with_its_reason() -> None:
 
 def test_a_given_sample_is_not_asked_for_more_than_it_holds() -> None:
     x = rng(0).standard_normal((300, 6))
-    problem = Problem.from_samples(x, np.sign(x[:, 0] * x[:, 1]))
+    problem = Problem.from_samples(x, (x[:, 0] * x[:, 1] > 0) * 2.0 - 1)
     told = distributedness(attribute("actspec", problem), problem)
     assert (told.draws, told.of) == (75, "held-out inputs")
     assert told.by_order[2].value == pytest.approx(1)
