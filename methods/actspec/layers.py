@@ -51,6 +51,7 @@ UNASKED = 0.2
 ROWS_A_UNIT = 8
 LEAST_MIXED = 256
 PILOT = 2048
+MOST_MIXED = 2**17
 
 
 def over_inputs(problem: Problem) -> bool:
@@ -197,6 +198,15 @@ def _taken(
     return Chosen([found[i] for i in ranked(gram, pool.tried)], gram, pool)
 
 
+def _donors(inputs: Inputs, units: list[int]) -> Tensor:
+    """The first rows, and of each unit that is in one state in those the first in the other."""
+    on = inputs.pattern[:, units] > 0
+    first = on[:DONORS]
+    rare = on[:, first.all(0) | ~first.any(0)]
+    others = (rare != rare[0]).int().argmax(0).unique()
+    return torch.cat([inputs.rows[:DONORS], inputs.rows[others]])
+
+
 def _from_mixtures(
     inputs: Inputs, subsets: list[Subset], units: list[int], max_branch: int
 ) -> list[Subset]:
@@ -213,10 +223,10 @@ def _from_mixtures(
     queries = Queries(
         problem, offset=lambda pattern: (characters(pattern, mask).double() @ fit).float()
     )
-    pool = inputs.rows[:DONORS]
-    screened = screen(queries, units, pool)
+    screened = screen(queries, units, _donors(inputs, units))
     levels = -(-len(screened.units) // BLOCK)
     if problem.remaining < levels * RESTRICTIONS * LEAST_COMPLETIONS or not levels:
         return []
-    found, _ = branch(queries, [screened.units], problem.remaining, None, max_branch)
+    rows = min(problem.remaining, MOST_MIXED)
+    found, _ = branch(queries, [screened.units], rows, None, max_branch)
     return [subset for subset in found if subset]

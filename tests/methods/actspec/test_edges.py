@@ -11,7 +11,7 @@ from torch import nn
 
 from actspec_bench import Problem, attribute
 from actspec_bench.fourier.regression import fresh_r2
-from actspec_bench.methods.actspec import dense
+from actspec_bench.methods.actspec import dense, layers
 from actspec_bench.methods.actspec.inputs import Inputs
 from actspec_bench.problems.views import ScoringView, restarted
 
@@ -146,3 +146,19 @@ def test_a_clear_unit_of_few_noisy_rows_is_found() -> None:
         flips = torch.where(torch.rand(200, generator=generator) < 0.15, -1.0, 1.0)
         found.append(attribute("actspec", Problem.from_samples(x, x[:, 0] * flips)).subsets)
     assert found.count(((0,),)) >= 9
+
+
+def test_units_in_one_state_in_all_of_the_first_rows_can_still_be_flipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Units on in 11 of 10,000 rows, of which the 512 that flips draw from mostly hold none."""
+    monkeypatch.setattr(layers, "DONORS", 512)
+    x = latent_layer(16, 10_000, 3, latent=16)
+    generator = torch.Generator().manual_seed(0)
+    rare = torch.full((10_000, 48), -1.0)
+    for unit in range(48):
+        rare[torch.randperm(10_000, generator=generator)[:11], unit] = 1.0
+    terms = {(0, 1, 2, 3, 4, 5): 1.0, (4, 5, 6, 7, 8): 0.5}
+    found = attribute("actspec", behind_a_layer(terms, torch.cat([x, rare], 1), budget=12_000))
+    assert found.info["rows_on_mixtures"] > 0
+    assert set(found.subsets) == set(terms)
