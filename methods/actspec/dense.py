@@ -40,10 +40,14 @@ class Dense:
         (N,) of rows that choose by the predictor that did not see them.
     r2
         Share of the variance that it explains of rows that choose, so predicted.
+    doubt
+        (N,) standard deviation of a row's value, as far as it is known; None where one is as
+        good as another's.
     """
 
     predicted: Float[Tensor, " rows"]
     r2: float
+    doubt: Float[Tensor, " rows"] | None = None
 
     def imputed(self, inputs: Inputs) -> Float[Tensor, " rows"]:
         """The value where it may choose, else what is predicted."""
@@ -52,15 +56,12 @@ class Dense:
     def corrected(self, inputs: Inputs) -> Float[Tensor, " rows"]:
         r"""Outcomes whose mean product with any character is unbiased under D.
 
-        .. math:: g_i + \frac{N}{n} (f_i - g_i) 1[i \text{ chooses}]
+        .. math:: g_i + w_i (f_i - g_i) 1[i \text{ was asked}]
 
-        for n rows that choose of N that choose or are not asked; those that test are not among
-        them.
+        for rows of the folds that choose, each asked one of weight w_i (`Inputs.weights`).
         """
-        searched = inputs.searched
-        share = int((searched | ~inputs.known).sum()) / int(searched.sum())
-        rest = torch.where(searched, inputs.values - self.predicted, 0.0)
-        return self.predicted + rest * share
+        rest = torch.where(inputs.searched, inputs.values - self.predicted, 0.0)
+        return self.predicted + rest * inputs.weights
 
 
 def fitted(inputs: Inputs) -> Dense:
@@ -89,8 +90,14 @@ def fitted(inputs: Inputs) -> Dense:
     ]
     other = torch.where(fold, both[1], both[0])
     predicted = torch.where(searched, other, (both[0] + both[1]) / 2)
-    error = (values - predicted[searched]).square().mean()
-    return Dense(predicted, float(1 - error / values.var(correction=0)))
+    weights = inputs.weights[searched]
+    error = (weights * (values - predicted[searched]).square()).sum()
+    centred_values = values - (weights * values).sum() / weights.sum()
+    r2 = float(1 - error / (weights * centred_values.square()).sum())
+    if len(levels) > 2:
+        return Dense(predicted, r2)
+    chance = ((predicted - middle) / half).clamp(-1, 1)
+    return Dense(predicted, r2, (1 - chance.square()).sqrt())
 
 
 def _predicted(x: Tensor, y: Tensor, rows: Bool[Tensor, " rows"], *, signs: bool) -> Tensor:

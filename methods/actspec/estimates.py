@@ -101,13 +101,26 @@ def explained(inputs: Inputs, subsets: list[Subset]) -> tuple[Estimate, float]:
     mask = membership([(), *subsets], _n(inputs))
     design = characters(inputs.pattern, mask).double()
     search, test = inputs.searched, inputs.tested
-    weights = torch.linalg.lstsq(
-        design[search], inputs.values[search].double()[:, None], driver="gelsd"
+    values, weights = inputs.values.double(), inputs.weights.double()
+    root = weights[search, None].sqrt()
+    fit = torch.linalg.lstsq(
+        root * design[search], root * values[search, None], driver="gelsd"
     ).solution[:, 0]
+    fitted = design @ fit
     return (
-        _r2(inputs.values[test].double(), design[test] @ weights, inputs.input[test]),
-        _r2(inputs.values[search].double(), design[search] @ weights, inputs.input[search]).value,
+        _r2(values[test], fitted[test], inputs.input[test]),
+        share_explained(values[search], fitted[search], weights[search]),
     )
+
+
+def share_explained(
+    values: Float[Tensor, " rows"], fitted: Float[Tensor, " rows"], weights: Tensor
+) -> float:
+    """1 - E(f - fit)^2 / Var f of weighted rows; NaN of a constant."""
+    left = (weights * (values - fitted).square()).sum()
+    centred_values = values - (weights * values).sum() / weights.sum()
+    variance = (weights * centred_values.square()).sum()
+    return float(1 - left / variance) if variance > 0 else float("nan")
 
 
 def _r2(values: Float[Tensor, " rows"], fitted: Tensor, groups: Tensor) -> Estimate:

@@ -2,7 +2,8 @@
 
 The independent things are inputs: rows that are equal, and answer equally, are one input that
 counts as often as it is given. They fall into five folds at random: four choose subsets, and the
-fifth tests and measures what was chosen.
+fifth tests and measures what was chosen. Inputs that test are asked at random; of the others those
+whose value is in doubt may be asked first, with chances that are known.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Inputs:
         (N,) number of each row's input: equal rows are one.
     values
         (N,) of rows asked so far; NaN elsewhere.
+    chance
+        (N,) with which each row that chooses was asked; None where it was the same for all.
     fold
         Which of five folds of the inputs tests; None if all choose.
     """
@@ -48,6 +51,8 @@ class Inputs:
     input: Int[Tensor, " rows"]
     values: Float[Tensor, " rows"]
     _numbers: Int[Tensor, " rows"]
+    chance: Float[Tensor, " rows"] | None = None
+    _drafted: Bool[Tensor, " rows"] | None = None
     fold: int | None = 0
 
     @classmethod
@@ -78,12 +83,28 @@ class Inputs:
     @property
     def asked(self) -> int:
         """Number of inputs that have been asked."""
-        return int(self.input[self.known].max()) + 1 if self.known.any() else 0
+        return len(torch.unique(self.input[self.known]))
+
+    @property
+    def choosing(self) -> Bool[Tensor, " rows"]:
+        """Rows that choose subsets, and rows that were not asked."""
+        if self.fold is None:
+            return torch.ones(len(self.rows), dtype=torch.bool)
+        outside = ~self.known | (self.input % FOLDS != self.fold)
+        return outside if self._drafted is None else outside | self._drafted
 
     @property
     def searched(self) -> Bool[Tensor, " rows"]:
-        """Rows that choose subsets; the other known rows test them."""
-        return self.known if self.fold is None else self.known & (self.input % FOLDS != self.fold)
+        """Known rows that choose subsets; the other known rows test them."""
+        return self.known & self.choosing
+
+    @property
+    def weights(self) -> Float[Tensor, " rows"]:
+        """For how many rows that may choose each row stands that does; 0 of the others."""
+        searched = self.searched.float()
+        if self.chance is None:
+            return searched * (self.choosing.sum() / searched.sum())
+        return searched / self.chance
 
     @property
     def tested(self) -> Bool[Tensor, " rows"]:
@@ -94,8 +115,13 @@ class Inputs:
         """The same inputs with another fold to test."""
         return replace(self, fold=fold)
 
-    def ask(self, rows: int) -> None:
-        """Ask so many more rows, or all there are; inputs in their random order."""
+    def ask(self, rows: int, doubt: Float[Tensor, " rows"] | None = None) -> None:
+        """Ask so many more rows, or all there are: inputs in their random order.
+
+        With ``doubt`` (N,), the standard deviation of the value of each as far as is known, a fifth
+        are asked so, of the fold that tests, and the others by it (`_chances`). What is known by
+        then counts once; only what is asked now stands for what is not asked at all.
+        """
         rows = min(rows, self.problem.remaining)
         if not self.problem.any_pattern:
             # Every row given was observed by itself, and may be an input by itself.
@@ -107,8 +133,49 @@ class Inputs:
                 self.input = torch.arange(len(self.rows))
             return
         # One row of an input tells what all of them answer.
-        first = first_rows(self.input)[self.asked :][:rows]
+        first = first_rows(self.input)
+        first = first[~self.known[first]]
+        if doubt is not None and rows < len(first):
+            first = self._doubtful(first, rows, doubt)
+        first = first[:rows]
         if len(first):
             found = torch.full((self.count,), torch.nan)
             found[self.input[first]] = self.problem.value_of_rows(self._numbers[first])
             self.values = torch.where(self.known, self.values, found[self.input])
+
+    def _doubtful(self, first: Tensor, rows: int, doubt: Tensor) -> Tensor:
+        """So many of the inputs whose first rows are ``first``, all but those that test by doubt."""
+        may_test = self.input[first] % FOLDS == self.fold
+        testing = first[may_test][: rows // FOLDS]
+        others = first[~torch.isin(first, testing)]
+        tests = len(testing)
+        drafted = torch.zeros(self.count, dtype=torch.bool)
+        drafted[self.input[others]] = True
+        self._drafted = drafted[self.input]
+        chances = _chances(doubt[others], rows - tests)
+        of_input = torch.ones(self.count)
+        of_input[self.input[others]] = chances
+        self.chance = of_input[self.input]
+        start = torch.rand(1, generator=self.problem.generator, dtype=torch.float64)
+        ends = chances.double().cumsum(0)
+        points = (start + torch.arange(rows - tests)) * ends[-1] / (rows - tests)
+        chosen = torch.searchsorted(ends, points).clamp(max=len(others) - 1).unique()
+        return torch.cat([testing, others[chosen]])
+
+
+def _chances(doubt: Tensor, rows: int) -> Tensor:
+    r"""Chances of being asked that add up to ``rows``, for systematic sampling by size.
+
+    Half even and half in proportion to doubt, which is best for a mean of what is predicted and
+    corrected (Zrnic & Candes 2024, arXiv:2403.03208, section 3), at most 1:
+
+    .. math:: \min(1, c (1 + d_i / \bar d))
+    """
+    size = (1 + doubt / doubt.mean().clamp(min=torch.finfo(doubt.dtype).tiny)).double()
+    sure = torch.zeros(len(size), dtype=torch.bool)
+    while True:
+        chances = size * (rows - int(sure.sum())) / size[~sure].sum()
+        more = ~sure & (chances >= 1)
+        if not more.any():
+            return torch.where(sure, 1.0, chances).float()
+        sure |= more

@@ -117,7 +117,10 @@ def search_inputs(
     dense = fitted(inputs)
     if problem.any_pattern and inputs.asked < inputs.count:
         low_order = dense.r2 >= LOW_ORDER_R2
-        inputs.ask(problem.remaining if low_order else half - inputs.asked)
+        if low_order:
+            inputs.ask(problem.remaining, dense.doubt)
+        else:
+            inputs.ask(half - inputs.asked)
         dense = fitted(inputs)
     chosen = _choose(inputs, dense, usable)
     more: list[Subset] = []
@@ -169,17 +172,17 @@ def _choose(inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subse
     The inputs that test are left out, their activations too. No subset has so many units that
     their patterns hold fewer than eight of the inputs asked each.
     """
-    searched = inputs.searched
+    searched, choosing = inputs.searched, inputs.choosing
     largest = max(int(log2(max(inputs.asked / INPUTS_A_PATTERN, 1))), 1)
-    unasked = ~inputs.known
-    plain = (inputs.pattern[searched], inputs.values[searched])
-    if int(unasked.sum()) > UNASKED * int(searched.sum()) and dense.r2 >= DENSE_R2:
-        order = torch.cat([torch.nonzero(rows)[:, 0] for rows in (searched, unasked)])
-        pattern = inputs.pattern[order]
-        near = (pattern, dense.imputed(inputs)[order])
-        chosen = _taken(near, (pattern, dense.corrected(inputs)[order]), units, more, largest)
-        if estimates.explained(inputs, chosen.subsets)[1] <= dense.r2:
+    uneven = inputs.chance is not None
+    enough = int(choosing.sum()) > (1 + UNASKED) * int(searched.sum()) and dense.r2 >= DENSE_R2
+    if uneven or enough:
+        pattern = inputs.pattern[choosing]
+        near = (pattern, dense.imputed(inputs)[choosing])
+        chosen = _taken(near, (pattern, dense.corrected(inputs)[choosing]), units, more, largest)
+        if uneven or estimates.explained(inputs, chosen.subsets)[1] <= dense.r2:
             return chosen
+    plain = (inputs.pattern[searched], inputs.values[searched])
     return _taken(plain, plain, units, more, largest)
 
 
