@@ -53,7 +53,8 @@ def actspec(
     inputs that are asked (or given) once each. The pool has all single units, pairs and triples of
     the most associated, and any pair or triple that explains what single units do not; subsets
     that differ by a unit from one taken join it, as long as there are eight inputs a pattern of a
-    subset. A dense predictor of the value, cross-fitted, stands for inputs that are not asked. If
+    subset. A dense predictor of the value, cross-fitted, stands for inputs that are not asked, and
+    of a decision that it knows well, inputs it is in doubt of are asked with larger chances. If
     neither it nor the subsets explain 70%, half of the budget asks mixtures of rows, and the tree
     searches what is left. A fifth of the inputs asked tests and measures what the others chose;
     if all could be asked, all choose, and five folds have to confirm each subset. Subsets

@@ -52,8 +52,8 @@ class Inputs:
     values: Float[Tensor, " rows"]
     _numbers: Int[Tensor, " rows"]
     chance: Float[Tensor, " rows"] | None = None
-    _drafted: Bool[Tensor, " rows"] | None = None
     fold: int | None = 0
+    _by_doubt: Bool[Tensor, " rows"] | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> Inputs:
@@ -90,8 +90,8 @@ class Inputs:
         """Rows that choose subsets, and rows that were not asked."""
         if self.fold is None:
             return torch.ones(len(self.rows), dtype=torch.bool)
-        outside = ~self.known | (self.input % FOLDS != self.fold)
-        return outside if self._drafted is None else outside | self._drafted
+        choosing = ~self.known | (self.input % FOLDS != self.fold)
+        return choosing if self._by_doubt is None else choosing | self._by_doubt
 
     @property
     def searched(self) -> Bool[Tensor, " rows"]:
@@ -103,7 +103,7 @@ class Inputs:
         """For how many rows that may choose each row stands that does; 0 of the others."""
         searched = self.searched.float()
         if self.chance is None:
-            return searched * (self.choosing.sum() / searched.sum())
+            return searched * (self.choosing.sum() / searched.sum().clamp(min=1))
         return searched / self.chance
 
     @property
@@ -119,8 +119,8 @@ class Inputs:
         """Ask so many more rows, or all there are: inputs in their random order.
 
         With ``doubt`` (N,), the standard deviation of the value of each as far as is known, a fifth
-        are asked so, of the fold that tests, and the others by it (`_chances`). What is known by
-        then counts once; only what is asked now stands for what is not asked at all.
+        are asked so, to test, and the others by doubt (`_chances`), to choose. What is known before
+        stands for itself then, and what is asked by doubt also for what is not asked.
         """
         rows = min(rows, self.problem.remaining)
         if not self.problem.any_pattern:
@@ -135,7 +135,7 @@ class Inputs:
         # One row of an input tells what all of them answer.
         first = first_rows(self.input)
         first = first[~self.known[first]]
-        if doubt is not None and rows < len(first):
+        if doubt is not None and 0 < rows < len(first):
             first = self._doubtful(first, rows, doubt)
         first = first[:rows]
         if len(first):
@@ -144,14 +144,12 @@ class Inputs:
             self.values = torch.where(self.known, self.values, found[self.input])
 
     def _doubtful(self, first: Tensor, rows: int, doubt: Tensor) -> Tensor:
-        """So many of the inputs whose first rows are ``first``, all but those that test by doubt."""
+        """So many of the rows ``first``: some of the fold that tests, and others by doubt."""
         may_test = self.input[first] % FOLDS == self.fold
         testing = first[may_test][: rows // FOLDS]
         others = first[~torch.isin(first, testing)]
         tests = len(testing)
-        drafted = torch.zeros(self.count, dtype=torch.bool)
-        drafted[self.input[others]] = True
-        self._drafted = drafted[self.input]
+        self._by_doubt = torch.isin(self.input, self.input[others])
         chances = _chances(doubt[others], rows - tests)
         of_input = torch.ones(self.count)
         of_input[self.input[others]] = chances
@@ -166,8 +164,8 @@ class Inputs:
 def _chances(doubt: Tensor, rows: int) -> Tensor:
     r"""Chances of being asked that add up to ``rows``, for systematic sampling by size.
 
-    Half even and half in proportion to doubt, which is best for a mean of what is predicted and
-    corrected (Zrnic & Candes 2024, arXiv:2403.03208, section 3), at most 1:
+    In proportion to doubt is best for a mean of what is predicted and corrected (Zrnic & Candes
+    2024, arXiv:2403.03208, section 3); an even half guards against a predictor that is too sure:
 
     .. math:: \min(1, c (1 + d_i / \bar d))
     """
