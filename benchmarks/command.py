@@ -40,13 +40,18 @@ def shown(
         bar = progress.add_task(name, total=None)
         for item in items:
             found.append(item)
-            words = f"{name}, {len(found)} runs, {told(item)}"
+            words = f"{name}, {counted(len(found), 'run')}, {told(item)}"
             progress.update(bar, description=words)
             if not console.is_terminal and time.monotonic() - spoke > PLAIN_SECONDS:
                 spoke = time.monotonic()
                 console.print(words, markup=False)
-    console.print(f"{name}: {len(found)} runs")
+    console.print(f"{name}: {counted(len(found), 'run')}")
     return found
+
+
+def counted(count: int, noun: str) -> str:
+    """``count`` of ``noun``, which takes an s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def package_version(package: str) -> str | None:
@@ -60,8 +65,9 @@ def package_version(package: str) -> str | None:
 def machine(made: Mapping[str, Any], packages: Sequence[str], seconds: float) -> str:
     """Say on what a benchmark ran: the machine of provenance ``made``, versions, time, commit."""
     versions = [f"{name} {package_version(name) or 'not installed'}" for name in packages]
+    took = counted(round(seconds / 60), "minute")
     return (
         f"{made['processor']}, {made['cores']} cores, Python {made['python']}, torch "
         f"{made['packages']['torch']}, {', '.join(versions)}; "
-        f"{seconds / 60:.0f} minutes in all, commit {(made['commit'] or 'unknown')[:12]}."
+        f"{took} in all, commit {(made['commit'] or 'unknown')[:12]}."
     )

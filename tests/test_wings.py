@@ -40,6 +40,7 @@ ALLOWED = {
     },
 }  # fmt: skip
 TOP = {
+    "account": "ground",
     "caching": "ground",
     "errors": "ground",
     "figures": "ground",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from actspec_bench.board.accounts import told_by_methods
 from actspec_bench.board.facts import mean_facts
 from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
 from actspec_bench.board.table import Board, Entry, Group, Key, Standing, Variant
@@ -56,6 +57,7 @@ def make_board(results: Results) -> Board:
         notes={task: found for task, found in sorted(notes.items()) if found},
         variants={r.task: Variant(r.task_name, r.task_parameters) for r in results.records},
         facts=mean_facts(results.records),
+        accounts=told_by_methods(results.records),
     )
 
 

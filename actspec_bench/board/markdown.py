@@ -7,7 +7,9 @@ from tabulate import tabulate
 from actspec_bench.board.stats import LEAST_INSTANCES
 from actspec_bench.board.table import Board
 from actspec_bench.board.text import (
+    ACCOUNTS,
     READING,
+    accounts_table,
     column_numbers,
     detail,
     facts_told,
@@ -49,6 +51,8 @@ def to_markdown(board: Board, pictures: dict[str, str]) -> str:
         for budget in reversed(board.budgets):
             header, rows = detail(board, task, budget)
             parts += [f"Budget {budget:,} rows", _pipe(rows, header)]
+        if accounts := accounts_table(board, task):
+            parts += [ACCOUNTS, _pipe(accounts[1:], accounts[0])]
     stopped = unfinished(board)
     if stopped:
         parts += ["## Cells without a result", _pipe(stopped[1:], stopped[0])]

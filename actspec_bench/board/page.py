@@ -6,7 +6,9 @@ from importlib.resources import files
 
 from actspec_bench.board.table import Board, Group
 from actspec_bench.board.text import (
+    ACCOUNTS,
     READING,
+    accounts_table,
     coverage,
     detail,
     facts_told,
@@ -46,6 +48,8 @@ def to_html(board: Board, pictures: dict[str, str]) -> str:
             task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
             for task in board.tasks
         },
+        accounts={task: accounts_table(board, task) for task in board.tasks},
+        about_accounts=ACCOUNTS,
         stopped=unfinished(board),
         width=lambda group: _bar_width(board, group),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from actspec_bench.board.accounts import Told
 from actspec_bench.board.facts import Fact
 from actspec_bench.registry.cards import MetricCard
 
@@ -116,6 +117,8 @@ class Board:
         Task -> its name and resolved parameters.
     facts
         Task -> fact -> its mean over instances, element by element.
+    accounts
+        Task -> what methods say of their own answers.
     """
 
     tasks: list[str]
@@ -130,3 +133,4 @@ class Board:
     notes: dict[str, list[str]] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
     facts: dict[str, dict[str, Fact]] = field(default_factory=dict)
+    accounts: dict[str, list[Told]] = field(default_factory=dict)

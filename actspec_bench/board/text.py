@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from actspec_bench.board.accounts import Told
 from actspec_bench.board.facts import fact_text
 from actspec_bench.board.table import Board, Group, Standing
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = [
+    "ACCOUNTS",
     "READING",
+    "accounts_table",
     "column_numbers",
     "coverage",
     "detail",
@@ -22,6 +25,11 @@ __all__ = [
     "unfinished",
 ]
 
+STAND_INS = 2
+ACCOUNTS = """\
+What methods say of their own answers: the first three subsets on the first instance and what could
+stand in the place of each, the share of the variance that all reported leave (mean over
+instances), in how many instances they warn, and the first warning."""
 READING = """\
 Each number is a mean over instances with its 95% bootstrap interval. A method's rank is one more
 than the number of methods that are clearly better, which means that the interval of the paired
@@ -162,6 +170,28 @@ def _detail_cell(board: Board, group: Group, metric: str) -> str:
     entry = group.entries[metric]
     text = number(entry.mean, board.metrics.get(metric))
     return text if entry.cells in (0, group.planned) else f"{text} ({entry.cells}/{group.planned})"
+
+
+def accounts_table(board: Board, task: str) -> list[list[str]]:
+    """Header and rows of what methods say of their own answers, if any does."""
+    told = board.accounts.get(task, [])
+    if not told:
+        return []
+    header = ["method", "budget", "found first, or in its place", "unexplained", "warned", "of"]
+    return [header, *(_account(one) for one in told)]
+
+
+def _account(told: Told) -> list[str]:
+    share = "–" if told.unexplained is None else f"{100 * told.unexplained:.0f} %"
+    found = "; ".join(_or_others(*one) for one in told.first) or "nothing"
+    warned = f"{told.warned}/{told.cells}"
+    return [told.method, f"{told.budget:,}", found, share, warned, told.warning or "–"]
+
+
+def _or_others(subset: tuple[int, ...], others: tuple[tuple[int, ...], ...]) -> str:
+    named_units = ["{" + ", ".join(map(str, s)) + "}" for s in (subset, *others[:STAND_INS])]
+    more = len(others) - STAND_INS
+    return " or ".join(named_units) + (f" or {more} more" if more > 0 else "")
 
 
 def unfinished(board: Board) -> list[list[str]]:

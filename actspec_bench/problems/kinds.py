@@ -104,7 +104,9 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     notes: tuple[str, ...] = ()
     apart: tuple[Tensor, Tensor] | None = None
     if heldout is not None:
-        apart = _checked_rows(*heldout, width=rows.shape[1])
+        if not isinstance(heldout, tuple | list) or len(heldout) != 2:
+            raise ValueError("heldout must be a pair (x, y), rows and their values")
+        apart = _checked_rows(*heldout, "heldout ", width=rows.shape[1])
     else:
         seen, aside, told = kept_aside(inputs_of(rows, values))
         apart = (rows[aside], values[aside]) if told else None
@@ -136,17 +138,19 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     )
 
 
-def _checked_rows(x: Any, y: Any, *, width: int | None = None) -> tuple[Tensor, Tensor]:
+def _checked_rows(
+    x: Any, y: Any, of: str = "", *, width: int | None = None
+) -> tuple[Tensor, Tensor]:
     rows = torch.as_tensor(x, dtype=torch.get_default_dtype())
     values = torch.as_tensor(y, dtype=torch.get_default_dtype())
     if rows.ndim != 2 or not len(rows):
-        raise ValueError(f"x must have shape (rows, n) with rows, not {tuple(rows.shape)}")
+        raise ValueError(f"{of}x must have shape (rows, n) with rows, not {tuple(rows.shape)}")
     if width is not None and rows.shape[1] != width:
         raise ValueError(f"heldout rows must have {width} units, not {rows.shape[1]}")
     if values.shape != (len(rows),):
-        raise ValueError(f"y must have shape ({len(rows)},), not {tuple(values.shape)}")
+        raise ValueError(f"{of}y must have shape ({len(rows)},), not {tuple(values.shape)}")
     if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
-        raise ValueError("x and y must be finite; drop or fill the rows that are not")
+        raise ValueError(f"{of}x and y must be finite; drop or fill the rows that are not")
     return rows, values
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actspec_bench.account import Account
 from actspec_bench.fourier.energy import Energies, Estimate, energies
 from actspec_bench.fourier.fewest import fewest_units
 from actspec_bench.fourier.joint import JOINT_ORDER
@@ -157,18 +158,24 @@ def _check(runs: Sequence[Attribution], problem: Problem, draws: int) -> None:
 
 
 def _reason(attribution: Attribution) -> str:
-    why = attribution.info.get("reason")
-    return f": {why}" if isinstance(why, str) else ""
+    why = _account(attribution).reason
+    return f": {why}" if why else ""
 
 
 def _told_warnings(runs: Sequence[Attribution]) -> list[str]:
-    """What the methods warn of, each sentence once."""
-    told: dict[str, None] = {}
-    for run in runs:
-        warnings = run.info.get("warnings")
-        if isinstance(warnings, list):
-            told |= dict.fromkeys(one for one in warnings if isinstance(one, str))
-    return list(told)
+    """What the methods warn of, each sentence once, with the runs that it is of if not of all."""
+    of_runs: dict[str, list[int]] = {}
+    for number, run in enumerate(runs, start=1):
+        for warning in _account(run).warnings:
+            of_runs.setdefault(warning, []).append(number)
+    return [
+        warning if len(numbers) == len(runs) else f"{_numbered(numbers)}: {warning}"
+        for warning, numbers in of_runs.items()
+    ]
+
+
+def _numbered(runs: list[int]) -> str:
+    return ("run " if len(runs) == 1 else "runs ") + ", ".join(map(str, runs))
 
 
 def _few(subsets: int, scored: ScoredRows) -> list[str]:
@@ -234,12 +241,12 @@ def _subsets(
     stable: list[tuple[int | None, int | None]] = [(None, None)] * len(subsets)
     if len(runs) > 1:
         stable = [*stability(view.pattern(scored.rows), looked_at)]
-    told = None if scored.of == "held-out inputs" else _own_intervals(first)
-    stand_ins = _stand_ins(first)
+    account = _account(first)
+    told = () if scored.of == "held-out inputs" else _own_intervals(first, account)
     found = []
     for i, subset in enumerate(subsets):
         reported = float(first.coefficients[i])
-        coefficient = known.coefficients[i] if told is None else Estimate(reported, *told[i])
+        coefficient = Estimate(reported, *told[i]) if told else known.coefficients[i]
         whole, parts, beyond = effects.get(subset, (None, None, None))
         why = ""
         if whole is None:
@@ -259,7 +266,7 @@ def _subsets(
                 beyond,
                 of_value,
                 of_margin,
-                stand_ins[i] if stand_ins else (),
+                account.stand_ins[i] if account.stand_ins else (),
                 *stable[i],
                 missing_because=why,
                 no_interaction_because=no_interaction,
@@ -268,18 +275,11 @@ def _subsets(
     return found
 
 
-def _own_intervals(attribution: Attribution) -> list[list[float]] | None:
+def _own_intervals(attribution: Attribution, account: Account) -> Sequence[tuple[float, float]]:
     """The method's own 95% intervals, if it has one around each coefficient."""
-    intervals = attribution.info.get("intervals_95")
-    if not isinstance(intervals, list) or len(intervals) != len(attribution.subsets):
-        return None
-    pairs = zip(attribution.coefficients, intervals, strict=True)
-    return intervals if all(low <= c <= high for c, (low, high) in pairs) else None
+    pairs = zip(attribution.coefficients, account.intervals_95, strict=False)
+    return account.intervals_95 if all(low <= c <= high for c, (low, high) in pairs) else ()
 
 
-def _stand_ins(attribution: Attribution) -> list[tuple[Subset, ...]] | None:
-    """What could stand in the place of each subset, if the method tells it of each."""
-    told = attribution.info.get("stand_ins")
-    if not isinstance(told, list) or len(told) != len(attribution.subsets):
-        return None
-    return [tuple(tuple(sorted(other)) for other in others) for others in told]
+def _account(attribution: Attribution) -> Account:
+    return Account.of(attribution.info, len(attribution.subsets))

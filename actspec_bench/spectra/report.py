@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actspec_bench.account import Account
 from actspec_bench.seeds import seed_from
 from actspec_bench.spectra.distributedness import distributedness
 from actspec_bench.spectra.found import Distributedness
@@ -113,6 +114,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return all that is told as plain JSON."""
         cell = self.cell
+        account = Account.of(self.found.info, len(self.found.subsets))
         return {
             "task": cell.task.label,
             "instance": cell.instance,
@@ -123,8 +125,8 @@ class Report:
             "readout": self.problem.readout,
             "notes": list(self.problem.notes),
             **self.result.as_dict(),
-            "units_left_out": self.found.info.get("units_left_out", {}),
-            "unexplained_by_method": self.found.info.get("unexplained"),
+            "units_left_out": account.units_left_out or {},
+            "unexplained_by_method": account.unexplained,
             "traces": [self._trace_dict(one) for one in self.traces],
             "files": [path.name for path in self.files],
         }
@@ -133,11 +135,12 @@ class Report:
         """Return tables for a terminal."""
         result, problem = self.result, self.problem
         units_only = self.found.returns == "units"
+        account = Account.of(self.found.info, len(self.found.subsets))
         parts = [
             self.title,
             *energy_tables(result, problem),
             *subset_tables(result, problem, method=self.cell.method.name, units_only=units_only),
-            *method_lines(self.found.info, result, problem.unit_names),
+            *method_lines(account, result, problem.unit_names),
             *(line for one in self.traces for line in trace_tables(one, problem, self.inputs)),
             *(f"note: {note}" for note in problem.notes),
             "written: " + ", ".join(map(str, self.files)),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actspec_bench.problems.inputs import DataInputs
 from actspec_bench.spectra.pictures import unit_list
 from actspec_bench.spectra.trace_pictures import joint_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from actspec_bench.account import Account
     from actspec_bench.fourier.energy import Estimate
     from actspec_bench.problems.problem import Problem
     from actspec_bench.spectra.found import Distributedness, FoundSubset
@@ -148,17 +147,12 @@ def _stand_ins(one: FoundSubset, names: tuple[str, ...]) -> str:
     return told + (f" and {more} more" if more > 0 else "")
 
 
-def method_lines(
-    info: Mapping[str, Any], result: Distributedness, names: tuple[str, ...]
-) -> list[str]:
+def method_lines(account: Account, result: Distributedness, names: tuple[str, ...]) -> list[str]:
     """What the method tells beside its subsets: units it left out, its own rest, warnings."""
-    told = []
-    left_out = info.get("units_left_out")
-    if isinstance(left_out, dict):
-        told += [f"left out, {why}: {unit_list(u, names)}" for why, u in left_out.items() if u]
-    rest = info.get("unexplained")
-    if isinstance(rest, list) and len(rest) == 3:
-        share, low, high = (f"{100 * one:z.1f}" for one in rest)
+    left_out = account.units_left_out or {}
+    told = [f"left out, {why}: {unit_list(u, names)}" for why, u in left_out.items() if u]
+    if account.unexplained is not None:
+        share, low, high = (f"{100 * one:z.1f}" for one in account.unexplained)
         told.append(f"by the method's own account {share}% [{low}, {high}] is not explained")
     return [*told, *(f"warning: {one}" for one in result.warnings)]
 

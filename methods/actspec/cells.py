@@ -17,7 +17,7 @@ from torch import Tensor
 from actspec_bench.fourier.regression import Fit, discoveries
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.methods.actspec.changes import Pairs, bisected, steps_of, threshold
-from actspec_bench.methods.actspec.queries import CLEAR_T
+from actspec_bench.methods.actspec.queries import CLEAR_T, ROUNDING
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_UNITS = 12
 ROUNDS = 8
 # Share of the values' root mean square that is rounding.
-ROUNDING, TINY = 2e-6, 1e-100
+TINY = 1e-100
 
 
 @dataclass(frozen=True)

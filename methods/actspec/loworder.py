@@ -43,7 +43,7 @@ def low_order(
     """
     units = sorted(units)
     count, rows = len(units), min(len(values), ROWS)
-    # Every so manieth row, since rows come in batches that are not alike.
+    # Rows evenly spaced, since they come in batches that are not alike.
     chosen = torch.arange(rows) * len(values) // max(rows, 1)
     x, y = pattern[chosen][:, units].float(), values[chosen].float()
     prefixes = min(PREFIXES, PRODUCTS // max(rows * count**2, 1))
@@ -74,9 +74,8 @@ def low_order(
 def further(queries: Queries, subsets: list[Subset], units: list[int], fdr: float) -> list[Subset]:
     """Subsets that passed the test, and more of few units that stand out on all draws so far.
 
-    Every subset of so few units
-    is looked at, so that false discoveries are held to the rate ``fdr`` among all of them, and rows
-    that chose nothing are left alone.
+    Every subset of so few units is looked at, so that false discoveries are held to the rate
+    ``fdr`` among all of them, and rows that chose nothing are left alone.
     """
     drawn = [i for i, draws in enumerate(queries.drawn) if draws]
     pattern = torch.cat([queries.patterns[i] for i in drawn])

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from actspec_bench.errors import NotApplicable
+from actspec_bench.fourier.energy import Z_95
 from actspec_bench.fourier.spectrum import characters, goldreich_levin_weights, membership
 from actspec_bench.methods.actspec.redundancy import (
+    REDUNDANCY_DRAWS,
     distinct_units,
     predictability,
     varying_units,
@@ -29,11 +31,9 @@ if TYPE_CHECKING:
     Nodes = Bool[Tensor, "nodes units"]
     Pattern = Float[Tensor, "draws n"]
 
-REDUNDANCY_DRAWS = 4096
 LEAST_PAIRS = 30
 MOST_DRAWS = 16_384
 NEARLY_CONSTANT, LIKE_ONE_KEPT = "nearly constant", "like one that is kept"
-WITHIN_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _estimated(problem: Problem, subsets: list[Subset], info: dict[str, Any]) ->
         problem.pattern(x), membership(subsets, problem.n)
     )
     means = products.double().mean(0)
-    halves = WITHIN_95 * products.double().std(0) / len(x) ** 0.5
+    halves = Z_95 * products.double().std(0) / len(x) ** 0.5
     found = Attribution.from_subsets(
         dict(zip(subsets, means.tolist(), strict=True)), n=problem.n, info=info
     )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from actspec_bench.problems.problem import Problem
 
 ROWS_PER_CANDIDATE = 4
-ROUNDING = 1e-5
+# Errors of float32, as a share of a root mean square.
+ROUNDING = 2e-6
+LEAST_SPREAD = 1e-5
 CLEAR_T = 8.0
 LEAST_HELD = 30
 
@@ -204,7 +206,7 @@ def no_spread(values: Tensor) -> str | None:
     spread, mean = float(values.std(correction=0)), float(values.mean())
     if not spread:
         return f"the function is constant: all {len(values):,} rows asked have the value {mean:g}"
-    if spread < ROUNDING * abs(mean):
+    if spread < LEAST_SPREAD * abs(mean):
         return (
             f"the values differ by {spread:.2g} about a mean of {mean:.4g}, which is within "
             "single precision's rounding: subtract the mean first"

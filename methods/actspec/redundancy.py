@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Pattern = Float[Tensor, "draws n"]
 
+# Draws of D from which redundancy is judged.
+REDUNDANCY_DRAWS = 4096
 LEAST_COVERED = 0.5
 DENSE_ORDER = 14
 

@@ -25,6 +25,7 @@ from actspec_bench.methods.actspec.changes import (
     steps_of,
     threshold,
 )
+from actspec_bench.methods.actspec.queries import ROUNDING
 
 if TYPE_CHECKING:
     from actspec_bench.methods.actspec.queries import Queries
@@ -33,7 +34,6 @@ SHARE = 0.5
 FLIP_SHARE = 0.12
 FLIPS = (2, 64)
 BASES = 32
-ROUNDING = 2e-6
 # Pairs of rows that bisection starts from, as a share of what is left of the budget.
 PAIRS_SHARE = 1 / 64
 LEAST_CHANGE = 0.1

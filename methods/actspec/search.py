@@ -17,6 +17,7 @@ from actspec_bench.methods.actspec.loworder import further
 from actspec_bench.methods.actspec.pool import usable_units
 from actspec_bench.methods.actspec.queries import Queries, refitted, tested
 from actspec_bench.methods.actspec.redundancy import (
+    REDUNDANCY_DRAWS,
     distinct_rows,
     distinct_subsets,
     distinct_units,
@@ -41,7 +42,6 @@ TEST_SHARE = 0.25
 ROWS_A_SUBSET = 5
 # Rows above this many are shared between the tree and draws, which serve what no tree finds.
 TREE_ROWS = 16_384
-REDUNDANCY_DRAWS = 4096
 EQUAL = 0.9
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from actspec_bench.methods.actspec.queries import ROUNDING
 from actspec_bench.methods.aliasing.bins import Group, fitted
 from actspec_bench.methods.aliasing.decoding import Coded, clear, threshold
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # Rows asked twice: at first, if the values then differ, and if noise is more than a small share.
 REPEATS, NOISE_SHARE = (8, 16, 64), 0.05
-ROUNDING = 2e-6
 # Share of the variance below which what the noise may hide is left alone.
 EXPLAINED = 0.03
 

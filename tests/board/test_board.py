@@ -115,3 +115,37 @@ def test_check_names_the_files_that_differ(tmp_path: Path) -> None:
         file.write("x")
     (tmp_path / "leaderboard.tex").unlink()
     assert check_board(tmp_path) == ["leaderboard.md", "leaderboard.tex"]
+
+
+def test_boards_show_what_methods_say_of_their_own_answers() -> None:
+    info = {
+        "stand_ins": [[[4]], [], [], [[5], [6], [0, 7], [8]]],
+        "unexplained": [0.25, 0.2, 0.3],
+        "warnings": ["the 4 subsets <b>leave</b> 25%"],
+    }
+    subsets = [[1, 2], [0], [3], [9]]
+    open_ = results({"open": [0.5] * 5}, info=info, subsets=subsets, reported=4)
+    quiet = results({"quiet": [0.5] * 5}, subsets=subsets, reported=4)
+    calm = results({"calm": [0.5] * 5}, info={"unexplained": [0.0, 0.0, 0.1]}, budget=50)
+    board = make_board(
+        Results([*open_.records, *quiet.records, *calm.records], [], CARDS),
+    )
+    texts = render(board)
+    rows = [line for line in texts["leaderboard.md"].splitlines() if "{1, 2}" in line]
+    assert [cell.strip() for cell in rows[0].strip("|").split("|")] == [
+        "open",
+        "100",
+        "{1, 2} or {4}; {0}; {3}",
+        "25 %",
+        "5/5",
+        "the 4 subsets &lt;b>leave&lt;/b> 25%",
+    ]
+    assert len(rows) == 1
+    assert "{1, 2} or {4}; {0}; {3}" in texts["leaderboard.html"]
+    assert "<b>leave" not in texts["leaderboard.html"]
+    told = json.loads(texts["leaderboard.json"])["accounts"]["planted-parity"]
+    assert [(one["method"], one["budget"]) for one in told] == [("open", 100), ("calm", 50)]
+    assert [(one["unexplained"], one["warned"], one["cells"]) for one in told] == [
+        (0.25, 5, 5),
+        (0.0, 0, 5),
+    ]

@@ -191,3 +191,18 @@ def test_given_rows_answer_with_their_own_values_and_a_quarter_is_kept_aside() -
         Problem.from_samples(x, y, heldout=(x[:, :1], y))
     with pytest.raises(NotApplicable, match="no data set"):
         Problem.from_function(lambda p: p[:, 0], 2).value_of_rows(torch.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (torch.ones(5, 3), r"heldout must be a pair \(x, y\), rows and their values"),
+        ((torch.ones(5, 2), torch.ones(5)), "heldout rows must have 3 units, not 2"),
+        ((torch.ones(5, 3), torch.ones(4)), r"heldout y must have shape \(5,\), not \(4,\)"),
+        ((torch.ones(0, 3), torch.ones(0)), r"heldout x must have shape \(rows, n\) with rows"),
+    ],
+)
+def test_held_out_samples_are_checked_by_their_own_name(wrong: object, sentence: str) -> None:
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=sentence):
+        Problem.from_samples(x, x[:, 0], heldout=wrong)

@@ -177,5 +177,8 @@ def test_what_methods_tell_beside_their_subsets_is_kept() -> None:
     told = distributedness([found((0, 1), (4,), **info)] * 2, parity_sum({(0, 1): 1.0}, 5))
     assert [s.stand_ins for s in told.subsets] == [((0, 2),), ()]
     assert told.warnings == ("few inputs: 12 against 40 sets",)
+    other = [found((0, 1), **info | {"stand_ins": [[]]}), found((4,))]
+    told = distributedness(other, parity_sum({(0, 1): 1.0}, 5))
+    assert told.warnings[0] == "run 1: few inputs: 12 against 40 sets"
     wrong = distributedness(found((0, 1), stand_ins=[[], []]), parity_sum({(0, 1): 1.0}, 5))
     assert wrong.subsets[0].stand_ins == ()

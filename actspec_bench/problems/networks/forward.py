@@ -22,9 +22,11 @@ class Inputs:
     given
         A tensor; a tuple or list of tensors, the network's positional arguments; or a mapping
         of tensors, its keyword arguments. All have one first dimension, the rows.
+    what
+        Their name, for a message.
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, what: str = "inputs") -> None:
         if isinstance(given, Tensor):
             given = (given,)
         named = isinstance(given, Mapping)
@@ -36,7 +38,7 @@ class Inputs:
         }
         if None in lengths or len(lengths) != 1 or lengths == {0}:
             raise ValueError(
-                "inputs must be a tensor, or a tuple or dict of tensors, of which all have the "
+                f"{what} must be a tensor, or a tuple or dict of tensors, of which all have the "
                 "same number of rows, at least 1"
             )
 

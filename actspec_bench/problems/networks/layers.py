@@ -108,8 +108,8 @@ def layer_source(
         readout=readout,
         foreground=activations[:FOREGROUND_ROWS]
         if foreground is None
-        else cut.capture(Inputs(foreground), at_a_time),
-        heldout=None if heldout is None else cut.capture(Inputs(heldout), at_a_time),
+        else _further(cut, foreground, "foreground", at_a_time),
+        heldout=None if heldout is None else _further(cut, heldout, "heldout", at_a_time),
         layout=tuple(example.shape[1:]) if units == "all" and example.ndim > 2 else None,
         threshold=_threshold(threshold, activations, of_means=cut.units.averages(example)),
         notes=cut.notes(rows[: min(PROBE_ROWS, at_a_time)]),
@@ -118,6 +118,16 @@ def layer_source(
             lambda k: function(activations[:1].expand(k, -1)), network.device
         ),
     )
+
+
+def _further(cut: _Cut, given: Any, what: str, at_a_time: int) -> Tensor:
+    """Activations of other inputs than those that have been run."""
+    try:
+        return cut.capture(Inputs(given, what), at_a_time)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{what} must be like inputs, which the network takes: of these it says {error}"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -210,3 +210,18 @@ def test_outputs_whose_first_dimension_is_not_the_rows_are_refused() -> None:
 
     with pytest.raises(ValueError, match=r"returns shape \(5, 1, 8\) for 1 inputs"):
         Problem.from_module(Turned(), layer="encoder", inputs=torch.randn(9, 5, 8), target=0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (torch.zeros(0, 8), "^heldout must be a tensor, or a tuple or dict of tensors, of which"),
+        (torch.zeros(5, 3), "^heldout must be like inputs, which the network takes: of these it"),
+        (torch.full((5, 8), torch.nan), "^the layer's activations for heldout are not all finite"),
+    ],
+)
+def test_held_out_inputs_are_checked_by_their_own_name(wrong: torch.Tensor, sentence: str) -> None:
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2))
+    inputs = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=sentence):
+        Problem.from_module(model, layer="1", inputs=inputs, target=1, heldout=wrong)
