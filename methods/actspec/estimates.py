@@ -6,6 +6,7 @@ chosen.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from actspec_bench.fourier.regression import Fit, discoveries, on_design
 from actspec_bench.fourier.spectrum import characters, membership
 from actspec_bench.methods.actspec.inputs import FOLDS
 from actspec_bench.methods.actspec.pursuit import centred
+from actspec_bench.methods.actspec.unexplained import UNSEEN
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,18 +33,19 @@ __all__ = ["added", "explained", "joint", "real", "statistics", "supported"]
 INPUTS_A_SUBSET = 4
 LEAST_TESTED = 10
 FRESH = 0.9
+MOST_LEVERAGE = 0.5
+LEAST_LEFT = 1e-3
 
 
-def added(inputs: Inputs, subsets: list[Subset]) -> Fit:
-    r"""What each subset adds to those before it, as the coefficient of an orthonormal basis.
+def added(inputs: Inputs, subsets: list[Subset]) -> Float[Tensor, "rows subsets"]:
+    """What each subset's character has beyond those before it: an orthonormal basis under D.
 
-    The centred characters are made orthogonal under D one after the other and scaled to mean
-    square 1, so that the square of a coefficient is the variance that its subset adds.
+    The centred characters are made orthogonal one after the other and scaled to mean square 1, so
+    that the square of a coefficient is the variance that its subset adds.
     """
     columns = centred(inputs.pattern, subsets).double()
     basis, triangle = torch.linalg.qr(columns)
-    basis = basis * triangle.diagonal().sign() * len(columns) ** 0.5
-    return _fit(inputs, basis)
+    return basis * triangle.diagonal().sign() * len(columns) ** 0.5
 
 
 def joint(inputs: Inputs, subsets: list[Subset]) -> Fit:
@@ -66,7 +69,9 @@ def _fit(inputs: Inputs, columns: Tensor) -> Fit:
 def statistics(inputs: Inputs, subsets: list[Subset]) -> Float[ndarray, " subsets"]:
     """What each adds to those before it on the inputs that test, as a normal score.
 
-    Of no more subsets than a quarter of those inputs, and of none on fewer than ten.
+    Of no more subsets than a quarter of those inputs, and of none on fewer than ten. One that
+    differs from those before it in hardly more than one of these inputs cannot be tested, and
+    scores 0 (`_testable`).
     """
     from scipy.stats import norm
 
@@ -74,9 +79,39 @@ def statistics(inputs: Inputs, subsets: list[Subset]) -> Float[ndarray, " subset
     subsets = subsets[: tested // INPUTS_A_SUBSET] if tested >= LEAST_TESTED else []
     if not subsets:
         return np.zeros(0)
-    fit = added(inputs, subsets)
-    tail = np.clip(fit.p_values() / 2, np.finfo(float).tiny, 0.5)
-    return np.asarray(norm.isf(tail) * np.sign(fit.coefficients.numpy()))
+    rows = inputs.tested
+    basis, groups = added(inputs, subsets)[rows], inputs.input[rows]
+    kept = _testable(basis, groups)
+    scores = np.zeros(len(subsets))
+    if kept:
+        fit = on_design(basis[:, kept], inputs.values[rows], groups, even=True)
+        tail = np.clip(fit.p_values() / 2, np.finfo(float).tiny, 0.5)
+        scores[kept] = norm.isf(tail) * np.sign(fit.coefficients.numpy())
+    return scores
+
+
+def _testable(basis: Float[Tensor, "rows subsets"], groups: Tensor) -> list[int]:
+    """Columns of a design, one after the other, in which no input has a leverage above a half.
+
+    The error of a coefficient that hangs on one input cannot be told, and where units are nearly
+    copies of each other, that of no other coefficient of the same fit can.
+    """
+    _, place = torch.unique(groups, return_inverse=True)
+    inputs = int(place.max()) + 1
+    leverage = torch.bincount(place).double() / len(basis)
+    directions = torch.full((len(basis), 1), len(basis) ** -0.5, dtype=torch.float64)
+    kept = []
+    for column, values in enumerate(basis.T):
+        left = values - directions @ (directions.T @ values)
+        left -= directions @ (directions.T @ left)
+        if left.norm() <= LEAST_LEFT * values.norm():
+            continue
+        left = left / left.norm()
+        more = leverage + torch.zeros(inputs).double().index_add(0, place, left.square())
+        if more.max() <= MOST_LEVERAGE:
+            kept.append(column)
+            leverage, directions = more, torch.cat([directions, left[:, None]], dim=1)
+    return kept
 
 
 def real(
@@ -124,7 +159,10 @@ def share_explained(
 
 
 def _r2(values: Float[Tensor, " rows"], fitted: Tensor, groups: Tensor) -> Estimate:
-    """1 - E(f - fit)^2 / Var f, its error from the influence of an input; NaN of a constant."""
+    """1 - E(f - fit)^2 / Var f, its error from the influence of an input; NaN of a constant.
+
+    Three inputs of all may be missed (`unexplained.UNSEEN`), so the interval reaches as low.
+    """
     square = (values - fitted).square()
     centred_square = (values - values.mean()).square()
     variance = centred_square.mean()
@@ -134,7 +172,8 @@ def _r2(values: Float[Tensor, " rows"], fitted: Tensor, groups: Tensor) -> Estim
     influence = ((1 - r2) * centred_square - square) / variance
     of_input = torch.zeros(int(groups.max()) + 1, dtype=influence.dtype)
     of_input = of_input.index_add(0, groups, influence)
-    return Estimate.normal(float(r2), float(of_input.square().sum().sqrt() / len(values)))
+    found = Estimate.normal(float(r2), float(of_input.square().sum().sqrt() / len(values)))
+    return replace(found, low=min(found.low, 1 - UNSEEN / len(torch.unique(groups))))
 
 
 def supported(inputs: Inputs, subsets: list[Subset], tried: int) -> int:

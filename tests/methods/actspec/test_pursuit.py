@@ -138,10 +138,34 @@ def test_estimates_are_those_of_least_squares_on_rows_that_test() -> None:
     for k in range(len(SUBSETS)):  # Gram and Schmidt by hand, over all rows
         own = columns[:, k] - basis[:, :k] @ (basis[:, :k].T @ columns[:, k]) / len(columns)
         basis[:, k] = own / own.square().mean().sqrt()
+    assert estimates.added(inputs, SUBSETS).numpy() == pytest.approx(basis.numpy(), abs=1e-5)
     design = np.c_[np.ones(int(rows.sum())), basis[rows].numpy()]
-    expected = np.linalg.lstsq(design, inputs.values[rows].double().numpy(), rcond=None)[0][1:]
-    added = estimates.added(inputs, SUBSETS)
-    assert added.coefficients.numpy() == pytest.approx(expected, abs=1e-6)
+    fit = np.linalg.lstsq(design, inputs.values[rows].double().numpy(), rcond=None)[0][1:]
+    assert (np.sign(estimates.statistics(inputs, SUBSETS)) == np.sign(fit)).all()
+
+
+def test_subsets_that_hang_on_one_input_are_not_tested() -> None:
+    """Against the leverages of the hat matrix, one column after the other."""
+    generator = torch.Generator().manual_seed(0)
+    groups = torch.randint(0, 40, (200,), generator=generator)
+    of_input = torch.randn(40, 8, generator=generator).double()
+    of_input[:, 2] = 0
+    of_input[3, 2] = 5.0  # one input
+    of_input[:, 4] = of_input[:, 0] + of_input[:, 1]  # nothing of its own
+    of_input[:, 6] = of_input[:, 5]
+    of_input[[7, 9], 6] += 3.0  # a copy but for two inputs
+    basis = of_input[groups]
+    design, expected = torch.ones(200, 1).double(), []
+    for column in range(8):
+        more = torch.cat([design, basis[:, [column]]], dim=1)
+        hat = (more @ torch.linalg.pinv(more)).diagonal()
+        most = torch.zeros(40).double().index_add(0, groups, hat).max()
+        if torch.linalg.matrix_rank(more, rtol=1e-9) == more.shape[1] and most <= 0.5:
+            design, expected = more, [*expected, column]
+    kept = estimates._testable(basis, groups)
+    assert kept == expected
+    assert not {2, 4} & set(kept)
+    assert {0, 1, 3, 5, 7} <= set(kept)
 
 
 def test_explained_and_supported_know_fits_that_do_not_hold() -> None:
