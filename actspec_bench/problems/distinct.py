@@ -11,10 +11,10 @@ from torch import Tensor
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["first_rows", "inputs_of", "numbered"]
+__all__ = ["first_rows", "in_order_met", "inputs_of", "numbered"]
 
 DIGEST = 16
-NOISE_SHARE = 0.01
+JUDGED = 1000
 
 
 def numbered(rows: Float[Tensor, "rows n"]) -> Int[Tensor, " rows"]:
@@ -34,25 +34,30 @@ def first_rows(numbers: Int[Tensor, " rows"]) -> Int[Tensor, " inputs"]:
     return first.scatter_reduce(0, numbers, torch.arange(len(numbers)), "amin")
 
 
-def inputs_of(
-    rows: Float[Tensor, "rows n"], values: Float[Tensor, " rows"] | None = None
-) -> Int[Tensor, " rows"]:
-    """Number the independent inputs that rows are: equal rows are one.
+def in_order_met(numbers: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Number anew, from 0 in the order met."""
+    _, number = torch.unique(numbers, return_inverse=True)
+    return first_rows(number).argsort().argsort()[number] if len(number) else number
 
-    But where every unit has two values at most, few rows are distinct whatever the number of inputs
-    that they come from. If then equal rows differ in their values, by a hundredth of the variance
-    or more, each row is an observation of its own.
+
+def inputs_of(rows: Float[Tensor, "rows n"]) -> Int[Tensor, " rows"]:
+    """Number the independent inputs that rows are: equal rows are one, if not equal by chance.
+
+    Rows of different inputs coincide where units have few values, as on/off states do: each row is
+    then an input of its own. They do not where most distinct rows have some value to themselves,
+    in a unit with more than two values, not all whole numbers.
     """
     number = numbered(rows)
-    if values is None or not len(rows):
-        return number
-    count = int(number.max()) + 1
-    size = torch.bincount(number, minlength=count).double()
-    mean = torch.zeros(count, dtype=torch.float64).index_add(0, number, values.double()) / size
-    within = (values.double() - mean[number]).square().mean()
-    spread = values.double().var(correction=0)
-    extremes = torch.stack([rows.amin(0), rows.amax(0)])
-    of_two = bool(((rows == extremes[0]) | (rows == extremes[1])).all())
-    if of_two and float(within) > NOISE_SHARE * float(spread):
+    first = first_rows(number)
+    if len(first) < len(rows) and _coincide(rows[first[:JUDGED]]):
         return torch.arange(len(rows))
     return number
+
+
+def _coincide(distinct: Float[Tensor, "rows n"]) -> bool:
+    own = torch.zeros(len(distinct), dtype=torch.bool)
+    for values in distinct.T:
+        _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
+        if len(counts) > 2 and not torch.equal(values, values.round()):
+            own |= counts[place] == 1
+    return bool(own.double().mean() <= 0.5)

@@ -101,6 +101,7 @@ def binary(
 def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     """Source of rows and values that cannot be queried further; see `Problem.from_samples`."""
     rows, values = _checked_rows(x, y)
+    number = inputs_of(rows)
     notes: tuple[str, ...] = ()
     apart: tuple[Tensor, Tensor] | None = None
     if heldout is not None:
@@ -108,10 +109,10 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
             raise ValueError("heldout must be a pair (x, y), rows and their values")
         apart = _checked_rows(*heldout, "heldout ", width=rows.shape[1])
     else:
-        seen, aside, told = kept_aside(inputs_of(rows, values))
+        seen, aside, told = kept_aside(number)
         apart = (rows[aside], values[aside]) if told else None
         notes = (told,) if told else ()
-        rows, values = rows[seen], values[seen]
+        rows, values, number = rows[seen], values[seen], number[seen]
     answers = {} if apart is None else _means(*apart)
     answers |= _means(rows, values)
 
@@ -128,7 +129,7 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
         kind="interchange",
         n=rows.shape[1],
         margin=look_up,
-        sampler=Empirical(rows, values),
+        sampler=Empirical(rows, values, number),
         heldout=None if apart is None else Empirical(*apart),
         foreground=torch.unique(rows, dim=0),
         baseline=rows.mean(0),
@@ -227,17 +228,18 @@ def interchange(
             )
         if rows is not None and not torch.isfinite(rows).all():
             raise ValueError(f"the layer's activations for {what} are not all finite: drop those")
+    number = inputs_of(activations)
     if heldout is None:
-        seen, aside, told = kept_aside(inputs_of(activations), explained=FOREGROUND_ROWS)
+        seen, aside, told = kept_aside(number, explained=FOREGROUND_ROWS)
         if told:
             notes = (*notes, told)
-            heldout, activations = activations[aside], activations[seen]
+            heldout, activations, number = activations[aside], activations[seen], number[seen]
     row = activations[:1].to(device)
     return Source(
         kind="interchange",
         n=n,
         margin=function,
-        sampler=Empirical(activations),
+        sampler=Empirical(activations, inputs=number),
         heldout=None if heldout is None else Empirical(heldout),
         readout=readout,
         foreground=foreground,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
+from actspec_bench.problems.distinct import in_order_met
 from actspec_bench.problems.evaluation import Evaluator
 from actspec_bench.problems.kinds import binary, given
 from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
@@ -120,6 +121,19 @@ class Problem:
         """The data set that D draws from, one row an input; None where D is no data set."""
         sampler = self._source.sampler
         return sampler.rows.clone() if isinstance(sampler, Empirical) else None
+
+    @property
+    def input_of_row(self) -> Int[Tensor, " rows"] | None:
+        """Number, from 0 in the order met, of the independent input that each of `rows` is.
+
+        Copies of an input are one; equal rows of units with few values may be several.
+        """
+        sampler = self._source.sampler
+        if not isinstance(sampler, Empirical):
+            return None
+        if sampler.inputs is None:
+            return torch.arange(len(sampler.rows))
+        return in_order_met(sampler.inputs)
 
     @property
     def budget(self) -> int:

@@ -35,10 +35,13 @@ class Empirical:
         (N, n) one row an input, as often as it was given.
     values
         (N,) what was measured at each, if nothing else is known of the function.
+    inputs
+        (N,) number of the independent input that each row is; None if each is one.
     """
 
     rows: Tensor
     values: Tensor | None = None
+    inputs: Tensor | None = None
 
     def __call__(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw ``k`` rows."""

@@ -50,17 +50,18 @@ def resampled(problem: Problem, seed: int) -> Problem:
     """Return the problem over another sample of its inputs; as it is where D is no data set.
 
     As many inputs as there are, drawn with replacement (bootstrap; Efron 1979, Annals of
-    Statistics 7:1): what a search finds in several of them varies as over data sets. Held-out
-    inputs stay what they are.
+    Statistics 7:1): what a search finds in several of them varies as over data sets. Copies of one
+    input stay one input, so that there are about 63% as many. Held-out inputs stay what they are.
     """
     source = problem._source
     if not isinstance(source.sampler, Empirical):
         return problem
-    rows, values = source.sampler.rows, source.sampler.values
+    rows, values, inputs = source.sampler.rows, source.sampler.values, source.sampler.inputs
+    inputs = torch.arange(len(rows)) if inputs is None else inputs
     chosen = torch.randint(
         0, len(rows), (len(rows),), generator=torch.Generator().manual_seed(seed)
     )
-    sample = Empirical(rows[chosen], None if values is None else values[chosen])
+    sample = Empirical(rows[chosen], None if values is None else values[chosen], inputs[chosen])
     return Problem(replace(source, sampler=sample), budget=problem.budget, seed=seed)
 
 

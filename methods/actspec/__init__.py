@@ -67,10 +67,11 @@ def actspec(
     which spells every coefficient at once; and subsets of few units that no tree tells, since many
     are weak, are looked for one by one on all draws.
 
-    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets (of
-    dependent units at the ``intervals_level`` that makes up for having been chosen);
-    ``unexplained``, the share of the variance that the reported subsets leave on rows that chose
-    nothing (noise taken off where rows were asked twice), with its interval; ``warnings``, where
+    ``info`` of the result has ``intervals_95`` of the coefficients, in the order of the subsets, or
+    of dependent units ``intervals``, at the ``intervals_level`` that makes up for having been
+    chosen; ``unexplained``, the share of the variance that the reported subsets leave on rows that
+    chose nothing (noise taken off where rows were asked twice; where all inputs were asked and so
+    all chose, by cross-validation of as many subsets), with its interval; ``warnings``, where
     that is large or cannot be told, or where inputs are few; ``units_left_out`` with the reason;
     numbers of units and rows at each step; the ``tau`` used by a tree; and a ``reason`` where
     nothing is reported. Of dependent units ``stand_ins`` has for each subset those that would add

@@ -1,7 +1,7 @@
 """Problem over a data set -> its inputs, which of them were asked, and what each part is for.
 
-The independent things are inputs: rows that are equal, and answer equally, are one input that
-counts as often as it is given. They fall into five folds at random: four choose subsets, and the
+The independent things are inputs (`Problem.input_of_row`): copies of one are one, and count
+as often as they are given. They fall into five folds at random: four choose subsets, and the
 fifth tests and measures what was chosen. Inputs that test are asked at random; of the others those
 whose value is in doubt may be asked first, with chances that are known.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from actspec_bench.problems.distinct import first_rows, inputs_of, numbered
+from actspec_bench.problems.distinct import first_rows, in_order_met
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -36,7 +36,7 @@ class Inputs:
     rows, pattern
         (N, n) rows of the data set and their patterns.
     input
-        (N,) number of each row's input: equal rows are one.
+        (N,) number of each row's input, in the order met.
     values
         (N,) of rows asked so far; NaN elsewhere.
     chance
@@ -61,14 +61,16 @@ class Inputs:
 
         Their order is random by the problem's seed, or, where all can be asked, always the same.
         """
-        rows = problem.rows
+        rows, input_ = problem.rows, problem.input_of_row
         assert rows is not None
+        assert input_ is not None
         every = len(rows) <= min(problem.remaining, MOST_ROWS)
         generator = torch.Generator().manual_seed(0) if every else problem.generator
         numbers = torch.randperm(len(rows), generator=generator)[:MOST_ROWS]
         rows = rows[numbers]
         values = torch.full((len(rows),), torch.nan)
-        return cls(problem, rows, problem.pattern(rows), numbered(rows), values, numbers)
+        number = in_order_met(input_[numbers])
+        return cls(problem, rows, problem.pattern(rows), number, values, numbers)
 
     @property
     def count(self) -> int:
@@ -122,15 +124,11 @@ class Inputs:
         are asked so, to test, and the others by doubt (`_chances`), to choose. What is known before
         stands for itself then, and what is asked by doubt also for what is not asked.
         """
-        rows = min(rows, self.problem.remaining)
+        rows = min(max(rows, 0), self.problem.remaining)
         if not self.problem.any_pattern:
-            # Every row given was observed by itself, and may be an input by itself.
+            # Every row given was observed by itself.
             new = torch.nonzero(~self.known)[:, 0][:rows]
             self.values[new] = self.problem.value_of_rows(self._numbers[new])
-            known = self.known
-            found = inputs_of(self.rows[known], self.values[known])
-            if len(torch.unique(found)) > len(torch.unique(self.input[known])):
-                self.input = torch.arange(len(self.rows))
             return
         # One row of an input tells what all of them answer.
         first = first_rows(self.input)

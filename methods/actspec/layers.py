@@ -24,21 +24,22 @@ from actspec_bench.methods.actspec.pool import pooled, usable_units
 from actspec_bench.methods.actspec.pursuit import Gram, ranked, shortlist
 from actspec_bench.methods.actspec.queries import Queries, no_spread
 from actspec_bench.methods.actspec.redundancy import predictability, varying_units
-from actspec_bench.methods.actspec.reporting import Chosen, Trial, reported
+from actspec_bench.methods.actspec.reporting import FEW_INPUTS, Chosen, Trial, reported
 from actspec_bench.methods.actspec.screen import screen
 from actspec_bench.methods.actspec.tree import BLOCK, LEAST_COMPLETIONS, RESTRICTIONS, branch
 from actspec_bench.problems.attribution import Attribution
-from actspec_bench.problems.distinct import first_rows, numbered
+from actspec_bench.problems.distinct import first_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jaxtyping import Bool, Int
 
     from actspec_bench.fourier import Subset
     from actspec_bench.problems.problem import Problem
 
 __all__ = ["correlated", "over_inputs", "search_inputs"]
 
-FEW_INPUTS = 1000
 JUDGED_ROWS = 4096
 
 DONORS = 4096
@@ -53,6 +54,11 @@ ROWS_A_UNIT = 8
 LEAST_MIXED = 256
 PILOT = 2048
 MOST_MIXED = 2**17
+PROBE = 8
+TOLD_R2 = 0.98
+# Above so many inputs one fold tests; up to it five do in turn.
+CROSS_VALIDATED = 5000
+UNTOLD = "what is unexplained cannot be told: {why}"
 
 
 def over_inputs(problem: Problem) -> bool:
@@ -61,10 +67,12 @@ def over_inputs(problem: Problem) -> bool:
     So it is where rows and values are given; where there are fewer than a thousand inputs, whose
     mixtures are no new ones; and where units correlate (`correlated`).
     """
-    rows = problem.rows
-    if rows is None or not problem.any_pattern:
-        return rows is not None
-    rows = rows[first_rows(numbered(rows))]
+    rows, inputs = problem.rows, problem.input_of_row
+    if rows is None or inputs is None:
+        return False
+    if not problem.any_pattern:
+        return True
+    rows = rows[first_rows(inputs)]
     step = max(len(rows) // JUDGED_ROWS, 1)
     return len(rows) < FEW_INPUTS or correlated(problem.pattern(rows[::step]))
 
@@ -114,37 +122,32 @@ def search_inputs(
     else:
         reason = no_spread(inputs.values[inputs.known])
     if reason is not None:
-        return Attribution.from_subsets({}, n=problem.n, info={**info, "reason": reason})
+        info |= {"reason": reason, "unexplained": None, "warnings": [UNTOLD.format(why=reason)]}
+        return Attribution.from_subsets({}, n=problem.n, info=info)
     dense = fitted(inputs)
-    if problem.any_pattern and inputs.asked < inputs.count:
-        low_order = dense.r2 >= LOW_ORDER_R2
-        rows, doubt = (problem.remaining, dense.doubt) if low_order else (half - inputs.asked, None)
-        inputs.ask(rows, doubt)
-        dense = fitted(inputs)
-    chosen = _choose(inputs, dense, usable)
     more: list[Subset] = []
-    if problem.any_pattern and problem.remaining:
-        if _is_told(inputs, chosen, dense) or problem.remaining < max(
-            ROWS_A_UNIT * len(usable), LEAST_MIXED
-        ):
-            inputs.ask(problem.remaining)
-            dense = fitted(inputs)
-        else:
-            info["rows_on_mixtures"] = problem.remaining
-            more = _from_mixtures(inputs, chosen.subsets, usable, max_branch)
-            info["rows_on_mixtures"] -= problem.remaining
+    if problem.any_pattern and inputs.asked < inputs.count:
+        more = _probed(inputs, dense, usable, max_branch, affordable)
+        inputs.ask(problem.remaining, dense.doubt if dense.r2 >= LOW_ORDER_R2 else None)
+        dense = fitted(inputs)
+    chosen = _choose(inputs, dense, usable, more)
+    if problem.any_pattern and problem.remaining >= _least_mixed(usable):
+        more = [*more, *_from_mixtures(inputs, chosen.subsets, usable, max_branch, MOST_MIXED)]
         chosen = _choose(inputs, dense, usable, more)
+    if problem.any_pattern:
+        info["rows_on_mixtures"] = affordable - problem.remaining - inputs.asked
     info["inputs_asked"] = inputs.asked
     trials = [Trial(inputs, chosen)]
-    if inputs.asked == inputs.count:
-        trials += [_trial(inputs.testing(fold), usable, more) for fold in range(1, FOLDS)]
+    if inputs.chance is None and inputs.asked <= CROSS_VALIDATED:
+        # What mixtures told knows of all inputs but those of the first fold.
+        trials += [_trial(inputs.testing(fold), usable) for fold in range(1, FOLDS)]
         found = [subset for trial in trials for subset in trial.chosen.subsets]
         chosen = _choose(inputs.testing(None), dense, usable, [*more, *found])
     if plain is not None:
         trials = [replace(t, chosen=_less_redundant(t.chosen, inputs, plain[1])) for t in trials]
         chosen = _less_redundant(chosen, inputs, plain[1])
     info |= {"subsets_tried": chosen.pool.tried, "order_searched": chosen.pool.order}
-    return reported(trials, chosen, tau, fdr, info)
+    return reported(trials, chosen, tau, fdr, info, set(more))
 
 
 def _less_redundant(chosen: Chosen, inputs: Inputs, delta: float) -> Chosen:
@@ -153,16 +156,33 @@ def _less_redundant(chosen: Chosen, inputs: Inputs, delta: float) -> Chosen:
     return replace(chosen, subsets=kept)
 
 
-def _is_told(inputs: Inputs, chosen: Chosen, dense: Dense) -> bool:
-    """Whether rows of D say so much of the function that more of them are the best to ask for."""
-    if inputs.asked == inputs.count:
-        return False
-    share = estimates.explained(inputs, chosen.subsets)[0].value
-    return max(share, dense.r2) >= LOW_ORDER_R2
+def _least_mixed(units: list[int]) -> int:
+    return max(ROWS_A_UNIT * len(units), LEAST_MIXED)
 
 
-def _trial(inputs: Inputs, units: list[int], more: list[Subset]) -> Trial:
-    return Trial(inputs, _choose(inputs, fitted(inputs), units, more))
+def _probed(
+    inputs: Inputs, dense: Dense, units: list[int], max_branch: int, affordable: int
+) -> list[Subset]:
+    """Subsets that mixtures tell, where so far neither subsets nor the predictor tell all.
+
+    An eighth of the budget is tried. If subsets are taken that it told, three eighths follow.
+    """
+    few = affordable // PROBE
+    if few < _least_mixed(units):
+        return []
+    chosen = _choose(inputs, dense, units)
+    if max(estimates.explained(inputs, chosen.subsets)[1], dense.r2) >= TOLD_R2:
+        return []
+    more = _from_mixtures(inputs, chosen.subsets, units, max_branch, few)
+    taken = _choose(inputs, dense, units, more).subsets
+    if not (set(more) & set(taken)) - set(chosen.subsets):
+        return []
+    rows = min(3 * few, inputs.problem.remaining)
+    return [*more, *_from_mixtures(inputs, taken, units, max_branch, rows)]
+
+
+def _trial(inputs: Inputs, units: list[int]) -> Trial:
+    return Trial(inputs, _choose(inputs, fitted(inputs), units))
 
 
 def _choose(inputs: Inputs, dense: Dense, units: list[int], more: Sequence[Subset] = ()) -> Chosen:
@@ -195,26 +215,19 @@ def _taken(
     """Shortlist on some rows, rank on all."""
     pool = pooled(*near, units)
     listed = dict.fromkeys(s for s in (*pool.subsets, *more) if len(s) <= largest)
-    found = shortlist(*near, list(listed), pool.associated, largest)
+    found, grown = shortlist(*near, list(listed), pool.associated, largest)
+    pool = replace(pool, tried=pool.tried + grown, order=min(pool.order, largest))
     gram = Gram.of(*whole, found)
     return Chosen([found[i] for i in ranked(gram, pool.tried)], gram, pool)
 
 
-def _donors(inputs: Inputs, units: list[int]) -> Tensor:
-    """The first rows, and of each unit that is in one state in those the first in the other."""
-    on = inputs.pattern[:, units] > 0
-    first = on[:DONORS]
-    rare = on[:, first.all(0) | ~first.any(0)]
-    others = (rare != rare[0]).int().argmax(0).unique()
-    return torch.cat([inputs.rows[:DONORS], inputs.rows[others]])
-
-
 def _from_mixtures(
-    inputs: Inputs, subsets: list[Subset], units: list[int], max_branch: int
+    inputs: Inputs, subsets: list[Subset], units: list[int], max_branch: int, most: int
 ) -> list[Subset]:
     """Subsets that the tree finds on mixtures of rows, in what ``subsets`` of two units leave.
 
-    Many subsets of the units of a large one may make up for it under D, so those stay in.
+    Rows of inputs that test are not among those that are mixed. Many subsets of the units of a
+    large one may make up for it under D, so those stay in.
     """
     problem = inputs.problem
     n = problem.n
@@ -222,13 +235,24 @@ def _from_mixtures(
     mask = membership([s for s in subsets if len(s) <= OFFSET_ORDER], n)
     columns = characters(inputs.pattern[rows], mask).double()
     fit = on_design(columns, inputs.values[rows]).coefficients
+    rows, pattern = inputs.rows[inputs.choosing], inputs.pattern[inputs.choosing]
     queries = Queries(
-        problem, offset=lambda pattern: (characters(pattern, mask).double() @ fit).float()
+        problem,
+        offset=lambda pattern: (characters(pattern, mask).double() @ fit).float(),
+        draw=lambda k: rows[torch.randint(len(rows), (k,), generator=problem.generator)],
+        most=most,
     )
-    screened = screen(queries, units, _donors(inputs, units))
+    screened = screen(queries, units, rows[_donors(pattern[:, units] > 0)])
     levels = -(-len(screened.units) // BLOCK)
-    if problem.remaining < levels * RESTRICTIONS * LEAST_COMPLETIONS or not levels:
+    if queries.remaining < levels * RESTRICTIONS * LEAST_COMPLETIONS or not levels:
         return []
-    rows = min(problem.remaining, MOST_MIXED)
-    found, _ = branch(queries, [screened.units], rows, None, max_branch)
+    found, _ = branch(queries, [screened.units], queries.remaining, None, max_branch)
     return [subset for subset in found if subset]
+
+
+def _donors(on: Bool[Tensor, "rows units"]) -> Int[Tensor, " donors"]:
+    """The first rows, and of each unit that is in one state in those the first in the other."""
+    first = on[:DONORS]
+    rare = on[:, first.all(0) | ~first.any(0)]
+    others = (rare != rare[0]).int().argmax(0).unique()
+    return torch.cat([torch.arange(len(first)), others])

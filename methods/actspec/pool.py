@@ -46,7 +46,7 @@ def usable_units(
     constant = rarer == 0
     reasons = {
         "always in one state": constant,
-        f"in one state in all but {100 * least:.2g}% of the rows or fewer": ~usable & ~constant,
+        f"in one state, but for less than {100 * least:.2g}% of the rows": ~usable & ~constant,
     }
     left_out = {why: torch.nonzero(units)[:, 0].tolist() for why, units in reasons.items()}
     return torch.nonzero(usable)[:, 0].tolist(), {k: v for k, v in left_out.items() if v}

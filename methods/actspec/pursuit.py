@@ -53,15 +53,15 @@ def shortlist(
     pool: list[Subset],
     grow: Sequence[int],
     largest: int,
-) -> list[Subset]:
+) -> tuple[list[Subset], int]:
     """Subsets of ``pool`` that come near being taken, as 32 are taken one after the other.
 
     Once the first six are taken, subsets that differ by one unit of ``grow`` from one of those
     taken join the pool, so that orders above those of the pool are reached where they add, up to
-    ``largest`` units.
+    ``largest`` units. Returned with how many joined.
     """
     pattern, outcome = pattern[:SHORTLIST_ROWS], outcome[:SHORTLIST_ROWS]
-    known, pool = set(pool), list(pool)
+    known, listed, pool = set(pool), len(pool), list(pool)
     room = len(pool) + (TAKEN + 1) * len(grow)
     chi = torch.empty(room, len(pattern))
     product, own, weight = torch.zeros(room), torch.zeros(room), torch.zeros(room)
@@ -102,7 +102,7 @@ def shortlist(
             if new := _neighbours(parents, grow, known, largest):
                 pool += new
                 join(new, len(pool))
-    return list(near)
+    return list(near), len(pool) - listed
 
 
 def _gains(left: Tensor, own: Tensor) -> Tensor:

@@ -40,6 +40,10 @@ class Queries:
         Batches of such rows that chose nothing: neither candidates nor what passed the test.
     offset
         What is subtracted from the values, (B, n) patterns -> (B,), if anything.
+    draw
+        Draws k rows of D, if not the problem's own `Problem.sample`.
+    most
+        How many rows to ask at most, if not all that remain.
     noise, noise_freedom
         Variance of a value asked twice, 0 where none was, and its degrees of freedom.
     fitted, own
@@ -54,10 +58,22 @@ class Queries:
     held: list[int] = field(default_factory=list)
     next_group: int = 0
     offset: Callable[[Tensor], Tensor] | None = None
+    draw: Callable[[int], Tensor] | None = None
+    most: int | None = None
     noise: float = 0.0
     noise_freedom: int = 1
     fitted: int = 0
     own: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """Rows that may still be asked."""
+        left = self.problem.remaining
+        return left if self.most is None else min(left, self.most - sum(map(len, self.values)))
+
+    def sample(self, k: int) -> Tensor:
+        """Draw ``k`` rows of D to make queries of."""
+        return self.problem.sample(k) if self.draw is None else self.draw(k)
 
     def ask(self, x: Tensor, groups: int, *, first: int | None = None) -> Tensor:
         """Evaluate ``x``, whose rows form ``groups`` equal runs that share draws.
@@ -176,8 +192,7 @@ def refitted(
     info.pop("warnings", None)
     if not subsets:
         info["reason"] = _why_nothing(queries, tau)
-        same = len(set(torch.cat(queries.values).tolist())) == 1
-        info |= {"unexplained": None} if same else queries.told({})
+        info |= queries.told({})
         return Attribution.from_subsets({}, n=n, info=info)
     fit = queries.fit(subsets) if fit is None else fit
     halves = fit.half_widths()

@@ -7,7 +7,7 @@ being taken, or be, without most of the five folds, and these together have to c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from actspec_bench.fourier.energy import Estimate
+from actspec_bench.fourier.energy import Z_95, Estimate
 from actspec_bench.methods.actspec import estimates
-from actspec_bench.methods.actspec.unexplained import LARGE
+from actspec_bench.methods.actspec.unexplained import LARGE, UNSEEN
 from actspec_bench.problems.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -81,9 +81,16 @@ class Trial:
 
 
 def reported(
-    trials: list[Trial], chosen: Chosen, tau: float | None, fdr: float, info: dict[str, Any]
+    trials: list[Trial],
+    chosen: Chosen,
+    tau: float | None,
+    fdr: float,
+    info: dict[str, Any],
+    of_first: set[Subset],
 ) -> Attribution:
     """Report those of ``chosen`` that the trials confirm, of few inputs no more than they support.
+
+    Subsets ``of_first`` were proposed by what the first trial's inputs that test took no part in.
 
     Intervals are at level 1 - 0.05 R / m for R reported of m that could have been (Benjamini &
     Yekutieli 2005, JASA 100:71): of one trial those that it tested, on the inputs that test; of
@@ -95,18 +102,24 @@ def reported(
         scores = estimates.statistics(first, chosen.subsets)
         passed, most = estimates.real(scores, chosen.subsets, fdr), len(scores)
     else:
-        passed, most = _agreed(trials, chosen.subsets, fdr), chosen.pool.tried
+        passed, most = _agreed(trials, chosen.subsets, fdr, of_first), chosen.pool.tried
     level = 1 - 0.05 * len(passed) / max(most, len(passed), 1)
-    kept = passed
-    if first.asked < FEW_INPUTS:
-        kept = passed[: median_low([trial.supported(len(passed)) for trial in trials])]
+    supported = median_low([trial.supported(len(passed)) for trial in trials])
+    kept = passed[:supported] if first.asked < FEW_INPUTS else passed
     where = first if alone else first.testing(None)
+    small: set[Subset] = set()
     if kept and tau is not None:
         large = estimates.joint(where, kept).coefficients.abs() >= tau
-        kept = [subset for subset, is_large in zip(kept, large.tolist(), strict=True) if is_large]
-    share = _explained(trials, kept)
+        small = {
+            subset for subset, is_large in zip(kept, large.tolist(), strict=True) if not is_large
+        }
+        kept = [subset for subset in kept if subset not in small]
+    share = _explained(trials[:1] if of_first & set(kept) else trials, kept, small)
     info["unexplained"] = None if share is None else _rest(share)
-    info["warnings"] = _warnings(first.asked, chosen.pool.tried, len(kept), len(passed), share)
+    info["warnings"] = [
+        *_few_inputs(first.asked, chosen.pool.tried, len(kept), len(passed), supported),
+        *_unexplained(first.asked, len(kept), share),
+    ]
     n = first.problem.n
     if not kept:
         info["reason"] = _why_none(first, chosen.pool.tried, len(passed), tau)
@@ -115,7 +128,7 @@ def reported(
     halves = fit.half_widths(level).tolist()
     rows = list(zip(kept, fit.coefficients.tolist(), halves, strict=True))
     info["intervals_level"] = level
-    info["intervals_95"] = [[c - half, c + half] for _, c, half in rows]
+    info["intervals"] = [[c - half, c + half] for _, c, half in rows]
     info["stand_ins"] = [[list(s) for s in one] for one in chosen.stand_ins(kept)]
     return Attribution.from_subsets(
         {subset: c for subset, c, _ in rows},
@@ -129,8 +142,13 @@ def _rest(share: Estimate) -> list[float]:
     return [1 - share.value, max(1 - share.high, 0.0), 1 - share.low]
 
 
-def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subset]:
+def _agreed(
+    trials: list[Trial], subsets: list[Subset], fdr: float, of_first: set[Subset]
+) -> list[Subset]:
     """Subsets that came near being taken without most of the folds, and add something there.
+
+    Those ``of_first`` had to come near without one: other folds' inputs took part in proposing
+    them, so only where these came to them by themselves do they test them too.
 
     Scores of the folds are joined (Stouffer et al. 1949): each is from inputs that had no part in
     what came near, of which the subsets are chosen with a look at all inputs.
@@ -142,20 +160,23 @@ def _agreed(trials: list[Trial], subsets: list[Subset], fdr: float) -> list[Subs
         scores = estimates.statistics(trial.inputs, known).tolist()
         for subset, score in zip(known, scores, strict=False):
             joined[subset].append(score)
-    most = [subset for subset in subsets if len(joined[subset]) > len(trials) / 2]
+    could = {s: 1 if s in of_first else len(trials) for s in subsets}
+    most = [subset for subset in subsets if len(joined[subset]) > could[subset] / 2]
     scores = np.array([sum(joined[s]) / len(joined[s]) ** 0.5 for s in most])
     return estimates.real(scores, most, fdr, among=max(len(t.chosen.gram.subsets) for t in trials))
 
 
-def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate | None:
+def _explained(trials: list[Trial], kept: list[Subset], small: set[Subset]) -> Estimate | None:
     """R^2 on inputs that chose nothing; None where their values are equal.
 
-    Of several trials, each scored by as many subsets as are reported, of those chosen without the
-    fold that scores, the median one with its interval.
+    Of as many subsets as are reported, the first that were chosen without the fold that scores, less
+    those too ``small`` to report: which of them passed its test is known to the fold, and these
+    would look better there. Of several trials the mean (cross-validation), with the error of the
+    folds' estimates or of their spread, whichever is larger.
     """
     if not kept:
         return Estimate(0.0, 0.0, 0.0)
-    own = [kept] if len(trials) == 1 else [t.chosen.subsets[: len(kept)] for t in trials]
+    own = [[s for s in t.chosen.subsets if s not in small][: len(kept)] for t in trials]
     shares = [
         estimates.explained(trial.inputs, subsets)[0]
         for trial, subsets in zip(trials, own, strict=True)
@@ -163,26 +184,39 @@ def _explained(trials: list[Trial], kept: list[Subset]) -> Estimate | None:
     shares = [share for share in shares if isfinite(share.value)]
     if not shares:
         return None
-    return sorted(shares, key=lambda share: share.value)[(len(shares) - 1) // 2]
+    values = np.array([share.value for share in shares])
+    own_errors = np.array([(share.high - share.value) / Z_95 for share in shares])
+    spread = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
+    error = max(float(np.square(own_errors).sum()) / len(values) ** 2, float(spread)) ** 0.5
+    tested = sum(len(torch.unique(t.inputs.input[t.inputs.tested])) for t in trials)
+    found = Estimate.normal(float(values.mean()), error)
+    return replace(found, low=min(found.low, 1 - UNSEEN / tested))
 
 
-def _warnings(inputs: int, tried: int, kept: int, passed: int, share: Estimate | None) -> list[str]:
-    found = []
-    if kept < passed:
-        found.append(
-            f"{inputs:,} inputs support {kept} of the {passed} subsets that passed the test: "
-            "more would explain much of these inputs and less of others"
-        )
-    elif not kept and inputs < FEW_INPUTS:
-        found.append(
+def _few_inputs(inputs: int, tried: int, kept: int, passed: int, supported: int) -> list[str]:
+    """Sentences that set the inputs against the subsets that they are asked to support."""
+    if not kept and not passed and inputs < FEW_INPUTS:
+        return [
             f"{inputs:,} inputs confirm none of the {tried:,} subsets that were looked at: more "
             "inputs may"
-        )
+        ]
+    if supported >= passed:
+        return []
+    of = "that passed the test" if kept < passed else "reported"
+    return [
+        f"{inputs:,} inputs support {supported or 'none'} of the {passed} subsets {of}: the others "
+        "explain much of these inputs, and might of fresh ones little"
+    ]
+
+
+def _unexplained(inputs: int, kept: int, share: Estimate | None) -> list[str]:
+    """Sentences on how much is left, and how little may be known of that."""
     who = f"the {kept} subsets reported leave" if kept > 1 else "the subset reported leaves"
-    if kept and share is None:
-        found.append(f"all inputs that tested have one value: what {who} cannot be told")
-    if not kept or share is None:
-        return found
+    if not kept:
+        return []
+    if share is None:
+        return [f"all inputs that tested have one value: what {who} cannot be told"]
+    found = []
     if share.value < 1 - LARGE:
         found.append(
             f"{who} {100 * (1 - share.value):.0f}% of the variance unexplained: more rows may "

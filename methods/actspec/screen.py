@@ -71,12 +71,12 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
 
     problem = queries.problem
     needed = 2 * BASES + FLIPS[0] * len(units)
-    if needed > problem.remaining:
+    if needed > queries.remaining:
         raise NotApplicable(
             f"the influence screen of {len(units)} units needs at least {needed:,} rows and "
-            f"{problem.remaining:,} of the budget of {problem.budget:,} remain"
+            f"{queries.remaining:,} of the budget of {problem.budget:,} remain"
         )
-    reserve = problem.remaining - int(SHARE * problem.remaining)
+    reserve = queries.remaining - int(SHARE * queries.remaining)
     first = queries.next_group
     base = _mixed(queries, BASES)
     clean = queries.ask(base, BASES).double()
@@ -86,7 +86,7 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     queries.noise, queries.noise_freedom = noise / 2, BASES
     change = max(LEAST_CHANGE * float(clean.var()), rounding)
     clear = noise <= rounding or CHANGE_Z**2 * noise <= change
-    flips = max(int(FLIP_SHARE * problem.remaining / len(units)), FLIPS[0])
+    flips = max(int(FLIP_SHARE * queries.remaining / len(units)), FLIPS[0])
     if not clear and 2 * (CHANGE_Z * noise / change) ** 2 > flips:
         return Screen(units, {}, len(units))
     flips = min(flips, FLIPS[1])
@@ -111,9 +111,9 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     rest = [unit for unit in units if unit not in influence]
     if not clear:
         return Screen(found, influence, 0)
-    pairs = max(BASES, int(PAIRS_SHARE * problem.remaining))
+    pairs = max(BASES, int(PAIRS_SHARE * queries.remaining))
     while rest:
-        hits = _redrawn(queries, rest, pairs, problem.remaining - reserve, pool)
+        hits = _redrawn(queries, rest, pairs, queries.remaining - reserve, pool)
         if hits is None:
             return Screen(found + rest, influence, len(rest))
         if not hits:
@@ -126,7 +126,7 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
 def _mixed(queries: Queries, rows: int) -> Tensor:
     problem = queries.problem
     coin = torch.rand(rows, problem.n, generator=problem.generator) < 0.5
-    return torch.where(coin, problem.sample(rows), problem.sample(rows))
+    return torch.where(coin, queries.sample(rows), queries.sample(rows))
 
 
 def _redrawn(
@@ -142,7 +142,7 @@ def _redrawn(
     first = queries.next_group
     low = _mixed(queries, pairs)
     high = low.clone()
-    high[:, rest] = queries.problem.sample(pairs)[:, rest]
+    high[:, rest] = queries.sample(pairs)[:, rest]
     at_low = queries.ask(low, pairs)
     at_high = queries.ask(high, pairs, first=first)
     drawn = Pairs(low, high, at_low, at_high, first + torch.arange(pairs))

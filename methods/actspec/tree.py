@@ -137,10 +137,10 @@ def _levels(queries: Queries, units: list[int], rows: int, first: int) -> list[L
     levels = []
     for start, stop in pairwise(bounds):
         decided = units[:stop]
-        x = problem.sample(RESTRICTIONS * completions)
+        x = queries.sample(RESTRICTIONS * completions)
         if stop < len(units):
             prefix = x[:, decided]
-            x = problem.sample(RESTRICTIONS).repeat_interleave(completions, dim=0)
+            x = queries.sample(RESTRICTIONS).repeat_interleave(completions, dim=0)
             x[:, decided] = prefix
         if stop < len(units):
             queries.ask(x, RESTRICTIONS)
