@@ -169,10 +169,10 @@ def _agreed(
 def _explained(trials: list[Trial], kept: list[Subset], small: set[Subset]) -> Estimate | None:
     """R^2 on inputs that chose nothing; None where their values are equal.
 
-    Of as many subsets as are reported, the first that were chosen without the fold that scores, less
-    those too ``small`` to report: which of them passed its test is known to the fold, and these
-    would look better there. Of several trials the mean (cross-validation), with the error of the
-    folds' estimates or of their spread, whichever is larger.
+    Of as many subsets as are reported, the first that were chosen without the fold that scores,
+    less those too ``small`` to report: those that passed the fold's own test would look better
+    there. Of several trials the mean (cross-validation), with the error of the folds' estimates or
+    of their spread, whichever is larger.
     """
     if not kept:
         return Estimate(0.0, 0.0, 0.0)
@@ -196,17 +196,13 @@ def _explained(trials: list[Trial], kept: list[Subset], small: set[Subset]) -> E
 def _few_inputs(inputs: int, tried: int, kept: int, passed: int, supported: int) -> list[str]:
     """Sentences that set the inputs against the subsets that they are asked to support."""
     if not kept and not passed and inputs < FEW_INPUTS:
-        return [
-            f"{inputs:,} inputs confirm none of the {tried:,} subsets that were looked at: more "
-            "inputs may"
-        ]
+        none = f"{inputs:,} inputs confirm none of the {tried:,} subsets that were looked at"
+        return [f"{none}: more inputs may"]
     if supported >= passed:
         return []
     of = "that passed the test" if kept < passed else "reported"
-    return [
-        f"{inputs:,} inputs support {supported or 'none'} of the {passed} subsets {of}: the others "
-        "explain much of these inputs, and might of fresh ones little"
-    ]
+    few = f"{inputs:,} inputs support {supported or 'none'} of the {passed} subsets {of}"
+    return [f"{few}: the others explain much of these inputs, and might of fresh ones little"]
 
 
 def _unexplained(inputs: int, kept: int, share: Estimate | None) -> list[str]:

@@ -56,7 +56,7 @@ def test_actspec_reports_nothing_where_nothing_is_planted() -> None:
         (Problem.from_function(lambda x: x[:, 0], 1), None),
         (
             Problem.from_samples(torch.ones(50, 3), torch.ones(50)),
-            "each state is needed in 8 inputs, and 1 were asked",
+            "no unit can be searched: 3 units: always in one state",
         ),
         (
             Problem.from_samples([[1.0, -1.0]], [1.0]),
