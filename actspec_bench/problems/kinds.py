@@ -10,7 +10,7 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.devices import rows_per_batch
-from actspec_bench.problems.distinct import inputs_of
+from actspec_bench.problems.distinct import inputs_of, numbered
 from actspec_bench.problems.source import CPU, Empirical, Readout, Sampler, Source, check_units
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ __all__ = [
 FOREGROUND_ROWS = 32
 ASIDE = 0.25
 LEAST_SPLIT = 80
+COINCIDE = (
+    "the {rows:,} rows have {distinct:,} distinct patterns of few values, and each counts as an "
+    "input of its own: if some are copies of one input, say so by inputs="
+)
 
 
 def uniform_patterns(n: int) -> Sampler:
@@ -98,11 +102,13 @@ def binary(
     )
 
 
-def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
+def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None, inputs: Any = None) -> Source:
     """Source of rows and values that cannot be queried further; see `Problem.from_samples`."""
     rows, values = _checked_rows(x, y)
-    number = inputs_of(rows)
+    number = inputs_of(rows) if inputs is None else _numbers(inputs, len(rows))
     notes: tuple[str, ...] = ()
+    if inputs is None and not torch.equal(number, numbered(rows)):
+        notes = (COINCIDE.format(rows=len(rows), distinct=int(numbered(rows).max()) + 1),)
     apart: tuple[Tensor, Tensor] | None = None
     if heldout is not None:
         if not isinstance(heldout, tuple | list) or len(heldout) != 2:
@@ -111,7 +117,7 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
     else:
         seen, aside, told = kept_aside(number)
         apart = (rows[aside], values[aside]) if told else None
-        notes = (told,) if told else ()
+        notes = (*notes, told) if told else notes
         rows, values, number = rows[seen], values[seen], number[seen]
     answers = {} if apart is None else _means(*apart)
     answers |= _means(rows, values)
@@ -137,6 +143,13 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None) -> Source:
         any_pattern=False,
         notes=notes,
     )
+
+
+def _numbers(inputs: Any, rows: int) -> Tensor:
+    labels = np.asarray(inputs)
+    if labels.shape != (rows,):
+        raise ValueError(f"inputs must have shape ({rows},), a label a row, not {labels.shape}")
+    return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
 
 
 def _checked_rows(

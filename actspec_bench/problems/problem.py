@@ -250,6 +250,7 @@ class Problem:
         y: Any,
         *,
         heldout: tuple[Any, Any] | None = None,
+        inputs: Any = None,
         budget: int | None = None,
         seed: int = 0,
     ) -> Problem:
@@ -263,9 +264,13 @@ class Problem:
         ----------
         heldout
             Rows and values for scores and energies, which methods never see. If not given, a
-            quarter of the rows is kept aside for them; of fewer than 80 rows, none.
+            quarter of the inputs is kept aside for them; of fewer than 80 inputs, none.
+        inputs
+            (N,) label of the independent input that each row is: rows of one label never choose
+            and test both. If not given, equal rows are one input, unless units have so few values
+            that rows of different inputs coincide; then each row is one.
         """
-        return Problem(given(x, y, heldout=heldout), budget=budget, seed=seed)
+        return Problem(given(x, y, heldout=heldout, inputs=inputs), budget=budget, seed=seed)
 
     @staticmethod
     def from_module(

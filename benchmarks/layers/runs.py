@@ -12,7 +12,7 @@ from torch import Tensor
 from actspec_bench import Attribution, Undefined
 from actspec_bench.fourier.regression import fresh_r2
 from actspec_bench.metrics.outcome import Costs, Outcome
-from actspec_bench.problems.views import ScoringView, restarted
+from actspec_bench.problems.views import ScoringView, resampled, restarted
 from actspec_bench.registry.entries import metrics
 from actspec_bench.seeds import seed_from
 from benchmarks.attempts import Status, attempt
@@ -50,6 +50,9 @@ class Run:
         gets (`surrogate_r2`), and the same fitted and scored on mixtures of two rows.
     j5, soft5
         Mean agreement of the first five with those of the other seeds.
+    j5_inputs, soft5_inputs, top_inputs
+        The same where each seed also has another sample of the inputs (`views.resampled`), and the
+        first 16 subsets there; on layers.
     in_sample, fresh
         R^2 of the linear model on the characters of all subsets, fitted on the inputs given, on
         these inputs and on others.
@@ -73,6 +76,9 @@ class Run:
     r2_mixtures: float | None = None
     j5: float | None = None
     soft5: float | None = None
+    j5_inputs: float | None = None
+    soft5_inputs: float | None = None
+    top_inputs: tuple[Subset, ...] | None = None
     in_sample: float | None = None
     fresh: float | None = None
     warned: bool | None = None
@@ -89,8 +95,12 @@ class Run:
 
     def row(self) -> dict[str, Any]:
         """As a row of a table: subsets as text, such as ``3;7 12``."""
-        top = ";".join(" ".join(map(str, subset)) for subset in self.top)
-        return asdict(self) | {"ratio": self.ratio, "top": top}
+        tops = {"top": self.top, "top_inputs": self.top_inputs or ()}
+        texts = {
+            name: ";".join(" ".join(map(str, subset)) for subset in top)
+            for name, top in tops.items()
+        }
+        return asdict(self) | {"ratio": self.ratio} | texts
 
 
 def run_once(contestant: Contestant, setting: Setting, case: Case, run: Run) -> Run:
@@ -111,7 +121,12 @@ def run_once(contestant: Contestant, setting: Setting, case: Case, run: Run) -> 
     scored = attempt(lambda: _scores(tried.result, setting, case, run.instance))
     if scored.status != "ok":
         return replace(run, reason=scored.reason.removeprefix("Undefined: "))
-    return replace(run, **scored.result)
+    run = replace(run, **scored.result)
+    if setting.kind != "layer" or not isinstance(tried.result, Attribution):
+        return run
+    torch.manual_seed(seed)
+    other = attempt(lambda: contestant.find(resampled(problem, seed), seed % 2**32))
+    return replace(run, top_inputs=other.result.subsets[:SUBSETS]) if other.status == "ok" else run
 
 
 def _scores(found: Attribution | Model, setting: Setting, case: Case, seed: int) -> dict[str, Any]:
@@ -187,9 +202,13 @@ def compared(case: Case, runs: Sequence[Run]) -> list[Run]:
         return list(runs)
     view = ScoringView(case.instance.problem, seed_from("layers", runs[0].instance, "agreement"))
     answered = [run for run in runs if run.reported is not None]
-    told = agreement(view.pattern(view.sample(DRAWS)), [run.top for run in answered])
-    pairs = dict(zip((run.seed for run in answered), told, strict=True))
-    return [
-        replace(run, j5=pairs[run.seed][0], soft5=pairs[run.seed][1]) if run.seed in pairs else run
-        for run in runs
-    ]
+    pattern = view.pattern(view.sample(DRAWS))
+    told = agreement(pattern, [run.top for run in answered])
+    again = [run for run in answered if run.top_inputs is not None]
+    told_again = agreement(pattern, [run.top_inputs or () for run in again])
+    found: dict[int, dict[str, float | None]] = {run.seed: {} for run in runs}
+    for run, (same, alike) in zip(answered, told, strict=True):
+        found[run.seed] |= {"j5": same, "soft5": alike}
+    for run, (same, alike) in zip(again, told_again, strict=True):
+        found[run.seed] |= {"j5_inputs": same, "soft5_inputs": alike}
+    return [replace(run, **found[run.seed]) for run in runs]

@@ -18,7 +18,7 @@ from benchmarks.tables import grid, reasons, short
 __all__ = ["figures", "markdown", "tidy"]
 
 HEADS = {
-    "layer": ("r2", "j5", "soft5", "r2_mixtures", "seconds", "rows"),
+    "layer": ("r2", "j5", "soft5", "j5_inputs", "soft5_inputs", "r2_mixtures", "seconds", "rows"),
     "fresh": ("in_sample", "fresh", "ratio", "reported", "j5", "soft5", "seconds"),
     "planted": ("recall", "reported", "twins", "j5", "seconds"),
 }
@@ -48,7 +48,10 @@ READ = {
         "*R^2*: of the linear model on the characters of the first 16 subsets, fitted on 4,096 "
         "draws of D and scored on 4,096 of rows that no method gets. *J5*: share that the first "
         "five subsets of two seeds have in common (Jaccard), over all pairs. *soft@5*: mean over "
-        "the first five of the best |correlation| under D with one of the other seed's. *R^2 on "
+        "the first five of the best |correlation| under D with one of the other seed's. *Other "
+        "inputs*: the same where each seed has its own bootstrap sample of the inputs, which holds "
+        "63% of them; where all inputs can be asked, `actspec` takes them in one order whatever "
+        "the seed, so that there J5 is 1 and only other inputs tell how stable it is. *R^2 on "
         "mixtures*: the same model fitted and scored where each unit comes from one of two rows by "
         "a fair coin. Seconds are of one thread. Ridge and trees return models and no subsets. "
         "`random` and `constant` see nothing of the function: what they reach, any subsets or "

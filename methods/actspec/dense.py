@@ -54,11 +54,13 @@ class Dense:
         return torch.where(inputs.searched, inputs.values, self.predicted)
 
     def corrected(self, inputs: Inputs) -> Float[Tensor, " rows"]:
-        r"""Outcomes whose mean product with any character is unbiased under D.
+        r"""Outcomes whose mean product with a character is unbiased under D, but for two halves' g.
 
         .. math:: g_i + w_i (f_i - g_i) 1[i \text{ was asked}]
 
-        for rows of the folds that choose, each asked one of weight w_i (`Inputs.weights`).
+        for rows of the folds that choose, each asked one of weight w_i (`Inputs.weights`). Rows not
+        asked have the mean of the two halves' predictions, and asked ones that of the half that did
+        not see them, which is the same on average over the halves.
         """
         rest = torch.where(inputs.searched, inputs.values - self.predicted, 0.0)
         return self.predicted + rest * inputs.weights
