@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,6 +115,7 @@ def given(x: Any, y: Any, *, heldout: tuple[Any, Any] | None = None, inputs: Any
         if not isinstance(heldout, tuple | list) or len(heldout) != 2:
             raise ValueError("heldout must be a pair (x, y), rows and their values")
         apart = _checked_rows(*heldout, "heldout ", width=rows.shape[1])
+        notes = (*notes, *_seen_before(rows, apart[0]))
     else:
         seen, aside, told = kept_aside(number)
         apart = (rows[aside], values[aside]) if told else None
@@ -166,6 +168,18 @@ def _checked_rows(
     if not (torch.isfinite(rows).all() and torch.isfinite(values).all()):
         raise ValueError(f"{of}x and y must be finite; drop or fill the rows that are not")
     return rows, values
+
+
+def _seen_before(rows: Tensor, heldout: Tensor) -> tuple[str, ...]:
+    """A sentence where held-out rows are among those that methods see, not just equal by chance."""
+    sums, held = rows.double().sum(1), heldout.double().sum(1)
+    some, others = rows[torch.isin(sums, held)], heldout[torch.isin(held, sums)]
+    number = inputs_of(torch.cat([some, others]))
+    again = int(torch.isin(number[len(some) :], number[: len(some)]).sum())
+    if not again:
+        return ()
+    seen = f"{again:,} of the {len(heldout):,} held-out rows are among the rows that methods see"
+    return (f"{seen}: what is estimated on them says little of fresh inputs",)
 
 
 def _means(rows: Tensor, values: Tensor) -> dict[bytes, Tensor]:
@@ -247,6 +261,8 @@ def interchange(
         if told:
             notes = (*notes, told)
             heldout, activations, number = activations[aside], activations[seen], number[seen]
+    else:
+        notes = (*notes, *_seen_before(activations, heldout))
     row = activations[:1].to(device)
     return Source(
         kind="interchange",

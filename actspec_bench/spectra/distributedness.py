@@ -17,8 +17,10 @@ from actspec_bench.fourier.joint import JOINT_ORDER
 from actspec_bench.problems.attribution import Attribution
 from actspec_bench.problems.views import ScoringView
 from actspec_bench.seeds import seed_from
+from actspec_bench.spectra.cautions import of_inputs, told_warnings
 from actspec_bench.spectra.effects import interactions, on_off_effects
 from actspec_bench.spectra.found import Distributedness, FewestUnits, FoundSubset
+from actspec_bench.spectra.linear import all_single_units
 from actspec_bench.spectra.runs import combined, seed_warnings, stability
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ __all__ = ["distributedness"]
 
 DRAWS = 16_384
 ROWS_PER_SUBSET = 4
-INPUTS_PER_SUBSET = 10
+# More take minutes, and the first have all but all of the energy.
+MOST_SUBSETS = 512
 RESAMPLES = 39
 SHARE = 0.9
 
@@ -80,12 +83,8 @@ def distributedness(
     view = ScoringView(problem, seed_from(seed, "distributedness"))
     scored = view.scored_rows(draws)
     values, rows = scored.values.double(), len(scored.rows)
-    looked_at = [run.subsets[: rows // ROWS_PER_SUBSET] for run in runs]
-    missing: dict[str, str] = {}
-    left_out = len(runs[0].subsets) - len(looked_at[0])
-    if left_out:
-        missing["subsets"] = f"the last {left_out:,} are too many for {rows:,} {scored.of}"
-    warnings = [*_told_warnings(runs), *_few(len(looked_at[0]), scored)]
+    looked_at, missing = _looked_at(runs, scored)
+    warnings = [*told_warnings(runs), *of_inputs(len(looked_at[0]), scored, len(runs))]
     nothing = Distributedness(
         n=problem.n,
         draws=rows,
@@ -97,6 +96,7 @@ def distributedness(
         found=None,
         unexplained=None,
         by_order_of_run=(),
+        single_units=None,
         units_90=None,
         subsets=(),
         warnings=tuple(warnings),
@@ -115,6 +115,7 @@ def distributedness(
         if looked_at[0]:
             missing["subsets"] = why
         return nothing
+    nothing = replace(nothing, single_units=all_single_units(view, scored))
     if not any(looked_at):
         why = f"no subset was found{_reason(runs[0])}"
         missing |= dict.fromkeys(("found", "units_90"), why)
@@ -157,37 +158,25 @@ def _check(runs: Sequence[Attribution], problem: Problem, draws: int) -> None:
         raise ValueError(f"the attribution has unit {largest} and the problem {problem.n} units")
 
 
+def _looked_at(
+    runs: Sequence[Attribution], scored: ScoredRows
+) -> tuple[list[tuple[Subset, ...]], dict[str, str]]:
+    """Each run's first subsets, as many as can be told of so many rows, and which are left."""
+    rows = len(scored.rows)
+    most = min(rows // ROWS_PER_SUBSET, MOST_SUBSETS)
+    left_out = len(runs[0].subsets) - most
+    why = f"the last {left_out:,} are too many for {rows:,} {scored.of}"
+    if most == MOST_SUBSETS:
+        why = (
+            f"the first {most:,} are looked at: what the last {left_out:,} carry is among what "
+            "was not found"
+        )
+    return [run.subsets[:most] for run in runs], {"subsets": why} if left_out > 0 else {}
+
+
 def _reason(attribution: Attribution) -> str:
     why = _account(attribution).reason
     return f": {why}" if why else ""
-
-
-def _told_warnings(runs: Sequence[Attribution]) -> list[str]:
-    """What the methods warn of, each sentence once, with the runs that it is of if not of all."""
-    of_runs: dict[str, list[int]] = {}
-    for number, run in enumerate(runs, start=1):
-        for warning in _account(run).warnings:
-            of_runs.setdefault(warning, []).append(number)
-    return [
-        warning if len(numbers) == len(runs) else f"{_numbered(numbers)}: {warning}"
-        for warning, numbers in of_runs.items()
-    ]
-
-
-def _numbered(runs: list[int]) -> str:
-    return ("run " if len(runs) == 1 else "runs ") + ", ".join(map(str, runs))
-
-
-def _few(subsets: int, scored: ScoredRows) -> list[str]:
-    """What to mind of a data set's inputs: that none were kept aside, or too few."""
-    rows, told = len(scored.rows), []
-    if scored.of == "inputs":
-        told.append(
-            f"no inputs were kept aside: figures are of the {rows:,} inputs that the method saw"
-        )
-    if scored.of != "fresh draws" and subsets * INPUTS_PER_SUBSET > rows:
-        told.append(f"{subsets:,} subsets are many for {rows:,} {scored.of} to estimate them on")
-    return told
 
 
 def _energies(

@@ -122,6 +122,9 @@ class Distributedness:
         Share of all found subsets, and the rest; they sum to 1.
     by_order_of_run
         The same as ``by_order`` for each run alone; empty if there is one run.
+    single_units
+        Share that a sum over the on/off states of *all* units explains of the held-out inputs, by
+        ridge regression: what order 1 could have, found or not. None without held-out inputs.
     units_90
         The fewest units within which found subsets carry 90% of the energy *found*: of
         ``found`` times the variance, however little that is.
@@ -143,6 +146,7 @@ class Distributedness:
     found: Estimate | None
     unexplained: Estimate | None
     by_order_of_run: tuple[dict[int, Estimate], ...]
+    single_units: Estimate | None
     units_90: FewestUnits | None
     subsets: tuple[FoundSubset, ...]
     warnings: tuple[str, ...]

@@ -33,9 +33,11 @@ def combined(
     """Shares over runs by order, of all found subsets, and of none; None is a run without any."""
     orders = sorted({order for run in runs if run is not None for order in run.by_order})
     by_order = {
-        order: over_runs(
-            [NONE if run is None else run.by_order.get(order, NONE) for run in runs],
-            same_inputs=same_inputs,
+        order: _share(
+            over_runs(
+                [NONE if run is None else run.by_order.get(order, NONE) for run in runs],
+                same_inputs=same_inputs,
+            )
         )
         for order in orders
     }
@@ -43,9 +45,15 @@ def combined(
     rest = [ALL if run is None else run.unexplained for run in runs]
     return (
         by_order,
-        over_runs(found, same_inputs=same_inputs),
-        over_runs(rest, same_inputs=same_inputs),
+        _share(over_runs(found, same_inputs=same_inputs)),
+        _share(over_runs(rest, same_inputs=same_inputs)),
     )
+
+
+def _share(told: Estimate) -> Estimate:
+    """An interval less what no share of a variance can be; its estimate stays within."""
+    low, high = max(told.low, min(told.value, 0.0)), min(told.high, max(told.value, 1.0))
+    return Estimate(told.value, low, high)
 
 
 def seed_warnings(by_order: Sequence[dict[int, Estimate]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actspec_bench.problems.inputs import DataInputs
+from actspec_bench.spectra.cautions import ONE_RUN
 from actspec_bench.spectra.pictures import unit_list
 from actspec_bench.spectra.trace_pictures import joint_lines
 
@@ -54,6 +55,12 @@ def energy_tables(result: Distributedness, problem: Problem) -> list[str]:
         f"{result.of}; {ORTHONORMAL if problem.uniform else SEQUENTIAL}"
     )
     told[0] += f"\n{_runs(result, problem)}"
+    if result.single_units is not None:
+        of_all, interval = _percent(result.single_units)
+        told[0] += (
+            f"\nan order has what the subsets found carry; a sum over the states of all units, by "
+            f"ridge regression, explains {of_all}% {interval}"
+        )
     if result.units_90 is None or result.found is None:
         return [*told, f"units for 90% of the energy found: none, {missing['units_90']}"]
     least = result.units_90
@@ -153,8 +160,9 @@ def method_lines(account: Account, result: Distributedness, names: tuple[str, ..
     told = [f"left out, {why}: {unit_list(u, names)}" for why, u in left_out.items() if u]
     if account.unexplained is not None:
         share, low, high = (f"{100 * one:z.1f}" for one in account.unexplained)
-        told.append(f"by the method's own account {share}% [{low}, {high}] is not explained")
-    return [*told, *(f"warning: {one}" for one in result.warnings)]
+        of = " of its first run" if result.runs > 1 else ""
+        told.append(f"by the method's own account{of} {share}% [{low}, {high}] is not explained")
+    return [*told, *(f"warning: {one}" for one in result.warnings if one != ONE_RUN)]
 
 
 def trace_tables(one: Trace, problem: Problem, inputs: object) -> list[str]:

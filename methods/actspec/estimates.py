@@ -45,7 +45,8 @@ def added(inputs: Inputs, subsets: list[Subset]) -> Float[Tensor, "rows subsets"
     """
     columns = centred(inputs.pattern, subsets).double()
     basis, triangle = torch.linalg.qr(columns)
-    return basis * triangle.diagonal().sign() * len(columns) ** 0.5
+    scaled: Tensor = basis * triangle.diagonal().sign() * len(columns) ** 0.5
+    return scaled
 
 
 def joint(inputs: Inputs, subsets: list[Subset]) -> Fit:

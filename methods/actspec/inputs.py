@@ -155,7 +155,9 @@ class Inputs:
         start = torch.rand(1, generator=self.problem.generator, dtype=torch.float64)
         ends = chances.double().cumsum(0)
         points = (start + torch.arange(rows - tests)) * ends[-1] / (rows - tests)
-        chosen = torch.searchsorted(ends, points).clamp(max=len(others) - 1).unique()
+        places = torch.searchsorted(ends, points).clamp(max=len(others) - 1)
+        chosen = torch.zeros(len(others), dtype=torch.bool)
+        chosen[places] = True
         return torch.cat([testing, others[chosen]])
 
 

@@ -254,5 +254,6 @@ def _donors(on: Bool[Tensor, "rows units"]) -> Int[Tensor, " donors"]:
     """The first rows, and of each unit that is in one state in those the first in the other."""
     first = on[:DONORS]
     rare = on[:, first.all(0) | ~first.any(0)]
-    others = (rare != rare[0]).int().argmax(0).unique()
-    return torch.cat([torch.arange(len(first)), others])
+    chosen = torch.arange(len(on)) < DONORS
+    chosen[(rare != rare[0]).int().argmax(0)] = True
+    return torch.nonzero(chosen)[:, 0]

@@ -193,6 +193,17 @@ def test_given_rows_answer_with_their_own_values_and_a_quarter_is_kept_aside() -
         Problem.from_function(lambda p: p[:, 0], 2).value_of_rows(torch.arange(2))
 
 
+def test_held_out_rows_that_methods_see_are_told() -> None:
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    told = Problem.from_samples(x, x[:, 0], heldout=(x[:7], x[:7, 0])).notes
+    assert told[0].startswith("7 of the 7 held-out rows are among the rows that methods see")
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    problem = Problem.from_module(model, layer="1", inputs=x, target=1, heldout=x[40:])
+    assert any("10 of the 10 held-out rows" in note for note in problem.notes)
+    signs = x.sign()
+    assert Problem.from_samples(signs, x[:, 0], heldout=(signs, x[:, 0])).notes[1:] == ()
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

@@ -133,7 +133,9 @@ def test_a_given_sample_is_not_asked_for_more_than_it_holds() -> None:
     every = [(i, j, k) for i in range(6) for j in range(i) for k in range(j)]
     many = distributedness(found(*(tuple(sorted(s)) for s in every)), problem, draws=40)
     assert len(many.subsets) == 10
-    assert many.warnings == ("10 subsets are many for 40 held-out inputs to estimate them on",)
+    few, one_run = many.warnings
+    assert few == "10 subsets are many for 40 held-out inputs to estimate them on"
+    assert one_run.startswith("one run of the method: how its search varies")
     assert many.missing["subsets"] == "the last 10 are too many for 40 held-out inputs"
 
 
@@ -164,9 +166,9 @@ def test_few_inputs_of_which_none_is_kept_aside_are_warned_of() -> None:
     x = rng(0).choice([-1.0, 1.0], (60, 4))
     told = distributedness(found((0,)), Problem.from_samples(x, x[:, 0]))
     assert (told.draws, told.of) == (60, "inputs")
-    assert told.warnings == (
-        "no inputs were kept aside: figures are of the 60 inputs that the method saw",
-    )
+    aside = "no inputs were kept aside: figures are of the 60 inputs that the method saw"
+    assert told.warnings[0] == aside
+    assert told.single_units is None
 
 
 def test_hardly_any_held_out_inputs_are_no_ground_to_tell_anything() -> None:
@@ -185,3 +187,29 @@ def test_of_which_decomposition_energies_are_is_said() -> None:
     x = rng(0).choice([-1.0, 1.0], (100, 4))
     told = distributedness(found((0,)), Problem.from_samples(x, x[:, 0]))
     assert told.decomposition == "sequential, under D"
+
+
+def test_what_all_single_units_explain_stands_beside_what_was_found() -> None:
+    """A sum over 20 units of which the method found one and a pair that takes of the others."""
+    draw = rng(0)
+    x, held = (torch.from_numpy(draw.standard_normal((4000, 20))).float() for _ in range(2))
+
+    def margin(rows: torch.Tensor) -> torch.Tensor:
+        return (rows > 0).float().sum(1) + 0.5 * torch.sign(rows[:, 0] * rows[:, 1])
+
+    problem = Problem.from_samples(x, margin(x), heldout=(held, margin(held)))
+    told = distributedness(found((0,), (0, 1)), problem)
+    assert told.by_order[1].value < 0.1
+    assert told.single_units is not None
+    assert told.single_units.value == pytest.approx(5 / (5 + 0.25), abs=0.01)
+    assert told.single_units.low < 5 / 5.25 < told.single_units.high
+    assert told.single_units.high - told.single_units.low < 0.02
+
+
+def test_no_more_subsets_are_looked_at_than_can_be_in_a_minute() -> None:
+    every = [(i, j, k) for i in range(18) for j in range(i) for k in range(j)]
+    sets = [tuple(sorted(s)) for s in every]
+    told = distributedness(found(*sets), parity_sum({(0, 1, 2): 1.0}, 18))
+    assert len(sets) == 816
+    assert len(told.subsets) == 512
+    assert told.missing["subsets"].startswith("the first 512 are looked at: what the last 304")

@@ -182,3 +182,24 @@ def test_what_methods_tell_beside_their_subsets_is_kept() -> None:
     assert told.warnings[0] == "run 1: few inputs: 12 against 40 sets"
     wrong = distributedness(found((0, 1), stand_ins=[[], []]), parity_sum({(0, 1): 1.0}, 5))
     assert wrong.subsets[0].stand_ins == ()
+
+
+def test_shares_have_no_interval_beyond_what_a_share_can_be() -> None:
+    problem = parity_sum({(0,): 1.0, (1, 2): 1.0}, 8)
+    told = distributedness([found((0,)), found((1, 2)), found((0,), (1, 2))], problem)
+    for share in (*told.by_order.values(), told.found, told.unexplained):
+        assert -1e-9 <= share.low <= share.value <= share.high <= 1 + 1e-9
+    assert told.by_order[1].high - told.by_order[1].low > 0.5
+
+
+def test_warnings_that_differ_in_their_numbers_are_one() -> None:
+    runs = [
+        found((0,), warnings=["the 3 subsets leave 25% unexplained", "few"]),
+        found((0,), warnings=["the 4 subsets leave 26% unexplained", "few"]),
+        found((0,), warnings=["the 3 subsets leave 25% unexplained"]),
+    ]
+    told = distributedness(runs, parity_sum({(0,): 1.0}, 8)).warnings
+    assert told[:2] == (
+        "runs 1, 3 (and alike run 2): the 3 subsets leave 25% unexplained",
+        "runs 1, 2: few",
+    )
