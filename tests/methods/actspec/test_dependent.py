@@ -12,6 +12,8 @@ from dependent_units import behind_a_layer, latent_layer
 from torch import nn
 
 from actspec_bench import Problem, attribute
+from actspec_bench.fourier.regression import fresh_r2
+from actspec_bench.methods.actspec import reporting
 from actspec_bench.methods.actspec.inputs import Inputs
 from actspec_bench.problems.views import restarted
 
@@ -124,6 +126,32 @@ def test_few_inputs_claim_little_and_say_so() -> None:
         assert len(found.subsets) <= 5
         told = " ".join([*found.info["warnings"], found.info.get("reason", "")])
         assert "113 inputs" in told or "38 others" in told
+
+
+def test_a_few_hundred_inputs_bound_how_many_subsets_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A noisy sign of six units at 300 inputs, on 5,000 fresh ones, with the bound and without."""
+    weight = torch.randn(6, generator=torch.Generator().manual_seed(7))
+
+    def told(seed: int) -> tuple[float, float, int]:
+        x = latent_layer(20, 5300, seed, latent=8)
+        flips = torch.rand(5300, generator=torch.Generator().manual_seed(seed)) < 0.1
+        y = torch.where((x[:, :6] @ weight > 0) ^ flips, 1.0, -1.0)
+        problem = Problem.from_samples(x[:300], y[:300], heldout=(x[300:320], y[300:320]))
+        subsets = attribute("actspec", problem).subsets
+        pattern = torch.where(x > 0, 1.0, -1.0)
+        given, fresh = (pattern[:300], y[:300]), (pattern[300:], y[300:])
+        return fresh_r2(given, given, subsets), fresh_r2(given, fresh, subsets), len(subsets)
+
+    bound = [told(seed) for seed in range(10)]
+    monkeypatch.setattr(reporting, "FEW_INPUTS", 0)
+    free = [told(seed) for seed in range(10)]
+    assert sum(row[2] for row in bound) < sum(row[2] for row in free)
+    ratio, ratio_free = (
+        sum(r[1] for r in rows) / sum(r[0] for r in rows) for rows in (bound, free)
+    )
+    assert ratio > max(ratio_free, 0.8)
 
 
 def test_a_twin_is_named_and_not_reported() -> None:

@@ -7,7 +7,9 @@ import torch
 from dependent_units import behind_a_layer, latent_layer
 from torch import nn
 
-from actspec_bench import Problem
+from actspec_bench import Problem, attribute
+from actspec_bench.fourier.regression import fresh_r2
+from actspec_bench.methods.actspec import estimates, layers
 from actspec_bench.methods.actspec.dense import fitted
 from actspec_bench.methods.actspec.inputs import FOLDS, Inputs, _chances
 from actspec_bench.problems.views import restarted
@@ -98,3 +100,60 @@ def test_where_no_predictor_serves_no_input_is_preferred() -> None:
     assert dense.doubt is not None
     chances = _chances(dense.doubt, 500)
     assert float(chances.max() / chances.min()) < 2
+
+
+def _linear_decision() -> Problem:
+    x = latent_layer(24, 12_000, 0, latent=8)
+    weight = torch.randn(24, generator=torch.Generator().manual_seed(1))
+    line = nn.Linear(24, 2)
+    with torch.no_grad():
+        line.weight.copy_(torch.stack([-weight, weight]))
+        line.bias.zero_()
+    model = nn.Sequential(nn.Identity(), line)
+    return Problem.from_module(model, layer="0", inputs=x, target=1, heldout=x[:50], budget=900)
+
+
+def test_what_is_explained_is_that_of_d_and_not_of_the_inputs_asked() -> None:
+    problem = _linear_decision()
+    inputs = _asked(restarted(problem, budget=900, seed=3), by_doubt=True)
+    dense = fitted(inputs)
+    values = restarted(problem, budget=12_000, seed=0).value_of_rows(inputs._numbers)
+    error = (values - dense.predicted).square().mean()
+    searched = inputs.searched
+    own = (inputs.values - dense.predicted)[searched].square().mean()
+    assert dense.r2 == pytest.approx(float(1 - error / values.var()), abs=0.015)
+    assert float(1 - own / inputs.values[searched].var()) < dense.r2 - 0.03
+    every = Inputs.of(restarted(problem, budget=12_000, seed=0))
+    every.ask(12_000)
+    singles = [(i,) for i in range(24)]
+    _, told = estimates.explained(inputs, singles)
+    _, truth = estimates.explained(every.testing(None), singles)
+    asked = (inputs.pattern[searched], inputs.values[searched])
+    assert abs(told - truth) < 0.03 < truth - fresh_r2(asked, asked, singles)
+
+
+def test_the_predictor_brings_answers_nearer_to_that_of_all_inputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = _linear_decision()
+    truth = set(attribute("actspec", restarted(problem, budget=12_000, seed=0)).subsets[:4])
+
+    def likeness() -> float:
+        shares = []
+        for seed in range(8):
+            found = attribute("actspec", restarted(problem, budget=900, seed=seed)).subsets[:4]
+            shares.append(len(truth & set(found)) / len(truth | set(found)))
+        return sum(shares) / len(shares)
+
+    with_it = likeness()
+    monkeypatch.setattr(layers, "DENSE_R2", 2.0)
+    monkeypatch.setattr(layers, "LOW_ORDER_R2", 2.0)
+    assert with_it > likeness() + 0.05
+
+
+def test_inputs_that_are_not_asked_take_part_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    taken = layers._taken
+    monkeypatch.setattr(layers, "_taken", lambda *a: looked_at.append(len(a[0][0])) or taken(*a))
+    attribute("actspec", _linear_decision())
+    assert looked_at == [12_000 - 900 // FOLDS]

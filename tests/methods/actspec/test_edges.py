@@ -179,3 +179,30 @@ def test_one_unit_of_a_layer_of_near_copies_is_found_among_what_hangs_on_single_
         share, low, high = found.info["unexplained"]
         assert low <= share <= 0.1
         assert high >= 3 / 300  # of at most 300 inputs that test three may have been missed
+
+
+@pytest.mark.parametrize("rows", [300, 900])
+def test_the_interval_of_what_is_unexplained_covers(rows: int) -> None:
+    """Over 30 samples: the share that a fit to the sample leaves of 8,000 fresh inputs."""
+    covered = reported = 0
+    gaps = []
+    for seed in range(30):
+        generator = torch.Generator().manual_seed(seed)
+        x = latent_layer(16, 8000 + rows, seed % 5)
+        weight = torch.randn(16, generator=torch.Generator().manual_seed(seed % 5))
+        y = torch.tanh(x @ weight / 3) + 0.4 * torch.sign(x[:, 0] * x[:, 1])
+        y += 0.4 * torch.randn(len(y), generator=generator)
+        heldout = (x[rows : rows + 50], y[rows : rows + 50])
+        found = attribute("actspec", Problem.from_samples(x[:rows], y[:rows], heldout=heldout))
+        if not found.subsets:
+            continue
+        pattern = torch.where(x > 0, 1.0, -1.0)
+        parts = ((pattern[:rows], y[:rows]), (pattern[rows:], y[rows:]))
+        truth = 1 - fresh_r2(*parts, found.subsets)
+        share, low, high = found.info["unexplained"]
+        reported += 1
+        covered += low <= truth <= high
+        gaps.append(share - truth)
+    assert reported >= 25
+    assert covered >= reported - 5  # at a rate of 0.95, P(more than 5 of 30 missed) < 0.003
+    assert -0.01 < sum(gaps) / len(gaps) < 0.05
