@@ -154,13 +154,22 @@ def lasso(problem: Problem) -> Attribution:
 
 
 def given_the_rows(problem: Problem, method: str = "actspec") -> Attribution:
-    """What a method finds where the patterns and values of draws of D are all that it gets."""
+    """What a method finds where rows of D and their values are all that it gets.
+
+    Of a data set each of so many rows once, in an order of the seed's.
+    """
     if not problem.any_pattern:
         raise NotApplicable("rows are all that any method gets here")
-    pattern, values = _draws(problem)
-    x, y = torch.from_numpy(pattern), torch.from_numpy(values)
     seed = problem.generator.initial_seed()
-    return attribute(method, Problem.from_samples(x, y, budget=len(x), seed=seed))
+    rows, inputs = problem.rows, problem.input_of_row
+    if rows is None or inputs is None:
+        x, label = problem.sample(problem.remaining), None
+        y = problem.value(x)
+    else:
+        chosen = torch.randperm(len(rows), generator=problem.generator)[: problem.remaining]
+        x, label, y = rows[chosen], inputs[chosen], problem.value_of_rows(chosen)
+    given = Problem.from_samples(x, y, inputs=label, budget=len(x), seed=seed)
+    return attribute(method, given)
 
 
 def ridge(problem: Problem) -> Model:

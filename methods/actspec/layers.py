@@ -165,9 +165,10 @@ def _probed(
 ) -> list[Subset]:
     """Subsets that mixtures tell, where so far neither subsets nor the predictor tell all.
 
-    An eighth of the budget is tried. If subsets are taken that it told, three eighths follow.
+    An eighth of the budget, or of `MOST_MIXED` rows, is tried. If subsets are taken that it told,
+    three eighths follow.
     """
-    few = affordable // PROBE
+    few = min(affordable, MOST_MIXED) // PROBE
     if few < _least_mixed(units):
         return []
     chosen = _choose(inputs, dense, units)
