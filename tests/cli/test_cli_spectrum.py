@@ -146,7 +146,7 @@ def test_several_runs_tell_what_one_would_not(tmp_path: Path) -> None:
         "warning: few inputs",
         "warning: order 1 would change with the seed",
         "left out, nearly constant: 5, 6",
-        "by the method's own account 20.0% [10.0, 30.0] is not explained",
+        "by the method's own account of its first run 20.0% [10.0, 30.0] is not explained",
         "0, 2 | 0, 3 and 1 more",
         "of which a sum of functions of single units has none",
     ):
