@@ -55,9 +55,11 @@ def actspec(
     that differ by a unit from one taken join it, as long as there are eight inputs a pattern of a
     subset. A dense predictor of the value, cross-fitted, stands for inputs that are not asked, and
     of a decision that it knows well, inputs it is in doubt of are asked with larger chances. If
-    neither it nor the subsets explain 70%, half of the budget asks mixtures of rows, and the tree
-    searches what is left. A fifth of the inputs asked tests and measures what the others chose;
-    if all could be asked, all choose, and five folds have to confirm each subset. Subsets
+    neither it nor the subsets explain 98%, an eighth of the budget asks mixtures of rows, in which
+    the tree searches what is left, and if what it finds is taken, three eighths more; so does what
+    is left where all inputs could be asked. A fifth of the inputs asked tests and measures what the
+    others chose; of at most 5,000, not asked by doubt, all choose in the end, and five folds have
+    to confirm each subset. Subsets
     are ranked in the order in which they were taken, and their ``importance`` is what they add,
     as a standard deviation; coefficients are those of the joint least-squares fit under D. Of
     fewer than 1,000 inputs no more are reported than explain of fresh inputs nine tenths of what

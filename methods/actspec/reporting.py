@@ -1,8 +1,8 @@
 """Chosen subsets and inputs that did not choose them -> attribution: test, measure, warn.
 
-Where inputs are left that were not asked, those asked are split once: four fifths chose, a fifth
-tests. Where all are known, all choose, and the choice is cross-validated: a subset has to come near
-being taken, or be, without most of the five folds, and these together have to confirm it.
+Many inputs, and those asked by doubt, are split once: four fifths chose, a fifth tests. Of at most
+5,000 others all choose, and the choice is cross-validated: a subset has to come near being taken,
+or be, without most of the five folds, and these together have to confirm it.
 """
 
 from __future__ import annotations
