@@ -169,7 +169,7 @@ def _probed(
     three eighths follow.
     """
     few = min(affordable, MOST_MIXED) // PROBE
-    if few < _least_mixed(units):
+    if not _least_mixed(units) <= few <= inputs.problem.remaining:
         return []
     chosen = _choose(inputs, dense, units)
     if max(estimates.explained(inputs, chosen.subsets)[1], dense.r2) >= TOLD_R2:

@@ -206,3 +206,23 @@ def test_the_interval_of_what_is_unexplained_covers(rows: int) -> None:
     assert reported >= 25
     assert covered >= reported - 5  # at a rate of 0.95, P(more than 5 of 30 missed) < 0.003
     assert -0.01 < sum(gaps) / len(gaps) < 0.05
+
+
+def test_a_class_too_rare_for_the_first_inputs_spends_the_budget_and_no_more() -> None:
+    """12 of 60,000 inputs: where the pilot holds none, all rows go to inputs, and none is left."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60_000, 3, generator=generator) @ torch.randn(3, 12, generator=generator)
+    least = float(x[:, 0].topk(12).values[-1])
+    for seed in range(3):
+        problem = Problem.from_module(
+            nn.Sequential(nn.Identity(), nn.Identity()),
+            layer="0",
+            inputs=x,
+            target=lambda out: out[:, 0] - least,
+            heldout=x[:20] + 1,
+            budget=10_000,
+            seed=seed,
+        )
+        found = attribute("actspec", problem)
+        assert problem.spent["forward"] <= 10_000
+        assert found.subsets or found.info["reason"]
