@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actspec_bench.errors import UsageError
 from actspec_bench.problems.attribution import Attribution, checked_attribution
+from actspec_bench.problems.needs import check_needs
 from actspec_bench.registry.entries import methods
 from actspec_bench.registry.plugins import load_entry_points
 
@@ -34,5 +35,6 @@ def attribute(name: str, problem: Problem, **params: Any) -> Attribution:
     entry = methods[name]
     if entry.card.sees_truth:
         raise UsageError(f"{name!r} is a control that needs the truth: run it on a task")
+    check_needs(problem, entry.card.needs)
     found = entry.function(problem, **entry.resolve(params))
     return checked_attribution(found, name, returns=entry.card.returns, n=problem.n)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.meter import Meter
 
-__all__ = ["Evaluator"]
+__all__ = ["Evaluator", "Noise"]
 
 
 class Evaluator:
@@ -88,6 +89,38 @@ class Evaluator:
             self.batch_rows = size // 2
             torch.cuda.empty_cache()
         return torch.cat(done)
+
+
+class Noise:
+    """Normal noise of evaluations, independent from one to the next.
+
+    Parameters
+    ----------
+    deviation
+        Its standard deviation; nothing is drawn where that is 0.
+    seed
+        Of its draws.
+    """
+
+    def __init__(self, deviation: float, seed: int) -> None:
+        self._deviation = deviation
+        self._draws = np.random.default_rng(seed)
+
+    def __call__(self, x: Tensor, output: Tensor) -> Tensor:
+        """Return noisy values of rows ``x``, whose gradients are noisy where x asks for them."""
+        if not self._deviation:
+            return output
+        output = output + self._deviation * self._normal(x.shape[0])
+        if x.requires_grad:
+            # A central difference of two noisy values, half of y(+1) - y(-1), has the
+            # noise's standard deviation over the square root of 2: so has a gradient.
+            slope = self._deviation / 2**0.5 * self._normal(*x.shape)
+            output = output + ((x - x.detach()) * slope).sum(1)
+        return output
+
+    def _normal(self, *shape: int) -> Tensor:
+        drawn = torch.from_numpy(self._draws.standard_normal(shape))
+        return drawn.to(torch.get_default_dtype())
 
 
 class _Metered(torch.autograd.Function):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.devices import rows_per_batch
@@ -237,14 +237,16 @@ def interchange(
     notes: tuple[str, ...] = (),
     device: torch.device = CPU,
     batch_rows: int | None = None,
+    module: Callable[[], nn.Module] | None = None,
 ) -> Source:
     """Source of a layer's real activations over a data set; D draws whole rows of them.
 
     ``function`` maps (B, n) activations on ``device`` to margins, at most ``batch_rows`` at a time;
     if that is not given, as many as `devices.rows_per_batch` measures. The
     baseline is the rows' mean, and a unit is on where it exceeds ``threshold``, zero if not
-    given. Scores use the rows ``heldout``, which methods never see; if there are none, a quarter of
-    the activations is kept aside for them (`kept_aside`).
+    given. ``module`` makes the function as a network that may be hooked, if it is no network
+    itself. Scores use the rows ``heldout``, which methods never see; if there are none, a quarter
+    of the activations is kept aside for them (`kept_aside`).
     """
     n = activations.shape[1]
     baseline = activations.mean(0)
@@ -278,5 +280,6 @@ def interchange(
         unit_names=unit_names,
         notes=notes,
         device=device,
+        module=module,
         batch_rows=batch_rows or rows_per_batch(lambda k: function(row.expand(k, -1)), device),
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.distinct import in_order_met
-from actspec_bench.problems.evaluation import Evaluator
+from actspec_bench.problems.evaluation import Evaluator, Noise
 from actspec_bench.problems.kinds import binary, given
 from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
+from actspec_bench.problems.modules import MeteredModule
 from actspec_bench.problems.networks.layers import layer_source
 from actspec_bench.problems.readouts import decision
 from actspec_bench.problems.source import Empirical, Kind, Readout, Source
@@ -52,7 +52,7 @@ class Problem:
         )
         self._seed = seed
         self._draws = torch.Generator().manual_seed(seed_from(seed, "draws"))
-        self._noise = np.random.default_rng(seed_from(seed, "noise"))
+        self._noise = Noise(source.noise, seed_from(seed, "noise"))
         #: For a method's own random numbers; separate from the draws of `sample`.
         self.generator = torch.Generator().manual_seed(seed_from(seed, "method"))
 
@@ -77,6 +77,11 @@ class Problem:
         return self._source.any_pattern
 
     @property
+    def has_module(self) -> bool:
+        """Whether `module` has a network to give."""
+        return self._source.module is not None
+
+    @property
     def uniform(self) -> bool:
         """Whether D's patterns are known to be uniform on {-1, +1}^n: characters orthonormal."""
         return self._source.uniform
@@ -98,7 +103,7 @@ class Problem:
 
     @property
     def device(self) -> torch.device:
-        """Where the function is evaluated; the rows and values of a problem are on the CPU."""
+        """Where the function is evaluated; rows and values are on the CPU."""
         return self._source.device
 
     @property
@@ -191,6 +196,15 @@ class Problem:
         self._admit(x)
         return self._margin(x)
 
+    def module(self) -> MeteredModule:
+        """Return the margin as a metered network that may be hooked, (B, n) -> (B,); a copy.
+
+        Raises NotApplicable where the margin is no network of modules.
+        """
+        if self._source.module is None:
+            raise NotApplicable("this problem has no network of modules")
+        return MeteredModule(self._source.module(), self._meter, self.device, self._admit)
+
     def sample(self, k: int) -> Rows:
         """Draw ``k`` rows from the problem's distribution D, shape (k, n); costs no query."""
         return self._source.sampler(k, self._draws)
@@ -208,17 +222,7 @@ class Problem:
         output = self._evaluate(x, self._meter)
         if not torch.isfinite(output).all():
             raise ValueError("the function returned a value that is not finite (NaN or infinity)")
-        if self._source.noise:
-            output = output + self._source.noise * self._normal(x.shape[0])
-            if x.requires_grad:
-                # A central difference of two noisy values, half of y(+1) - y(-1), has the
-                # noise's standard deviation over the square root of 2: so has a gradient.
-                slope = self._source.noise / 2**0.5 * self._normal(*x.shape)
-                output = output + ((x - x.detach()) * slope).sum(1)
-        return output
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.from_numpy(self._noise.standard_normal(shape)).to(torch.get_default_dtype())
+        return self._noise(x, output)
 
     @staticmethod
     def from_function(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from actspec_bench.problems.devices import MOST_ROWS
+from actspec_bench.problems.modules import separate_copy
 
 __all__ = ["CPU", "Empirical", "Kind", "Readout", "Sampler", "Source", "check_units"]
 
@@ -58,6 +59,9 @@ class Source:
         ``"binary"``, ``"masked"`` or ``"interchange"`` (see the README's words).
     margin
         (B, n) -> (B,), differentiable where the function is.
+    module
+        Makes ``margin`` as a network of modules that may be hooked, apart from all others; None
+        where ``margin`` is none. A ``margin`` that is a network itself is copied.
     sampler
         ``(k, generator) -> (k, n)``: draws from the problem's distribution D; an `Empirical`
         where D is a data set.
@@ -95,12 +99,16 @@ class Source:
     uniform: bool = False
     unit_names: Sequence[str] = ()
     layout: tuple[int, ...] | None = None
+    module: Callable[[], nn.Module] | None = None
     notes: Sequence[str] = ()
     device: torch.device = CPU
     batch_rows: int = MOST_ROWS
 
     def __post_init__(self) -> None:
         check_units(self.n)
+        if self.module is None and isinstance(self.margin, nn.Module):
+            network = self.margin
+            object.__setattr__(self, "module", lambda: separate_copy(network))
         if self.readout not in get_args(Readout):
             raise ValueError(f"readout must be 'margin' or 'decision', not {self.readout!r}")
         for name, shape in (("baseline", (self.n,)), ("threshold", (self.n,))):

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Card", "MethodCard", "MetricCard", "TaskCard"]
+__all__ = ["Card", "MethodCard", "MetricCard", "Need", "TaskCard", "Track"]
 
-
+Need = Literal["gradient", "module", "queries", "patterns", "uniform", "layout"]
+Track = Literal["units", "subsets"]
 IMPORTS = Field(default=(), description="modules to import before the clock starts")
 
 
@@ -51,10 +52,28 @@ class TaskCard(Card):
 
 
 class MethodCard(Card):
-    """What a method returns and where it comes from."""
+    """What a method returns and needs, what it costs, where it comes from and where it fails."""
 
     returns: Literal["subsets", "units"]
     family: str = Field(description="such as spectral, gradient, perturbation, control")
+    needs: tuple[Need, ...] = Field(
+        default=(),
+        description="what a problem must offer, or the method is skipped with the reason: a "
+        "gradient, a module (the network after the layer as an nn.Module), queries (values at any "
+        "x), patterns (of its own choice, on a grid of on/off units), uniform patterns under D, a "
+        "layout of the units",
+    )
+    on: Literal["margin", "value"] = Field(
+        default="value",
+        description="what it attributes, unless its parameter `on` says otherwise: the margin, or "
+        "the value, which is the margin or its sign as the task's readout says",
+    )
+    rows: str = Field(
+        default="", description="rows that it asks for, as a formula in n and the budget"
+    )
+    fails: str = Field(default="", description="where it is known to fail")
+    calls: str = Field(default="", description="the library that computes it, and its licence")
+    extra: str = Field(default="", description="optional extra of this package that it needs")
     control: bool = Field(default=False, description="shown on boards and never ranked")
     sees_truth: bool = Field(default=False, description="built-in controls only")
     imports: tuple[str, ...] = IMPORTS
@@ -64,6 +83,9 @@ class MetricCard(Card):
     """What a metric measures and which direction is better."""
 
     family: Literal["recovery", "faithfulness", "cost"]
+    track: Track | None = Field(
+        default=None, description="the question that it answers, if not one for both tracks"
+    )
     higher_is_better: bool
     needs_truth: bool = False
     unit: str = ""

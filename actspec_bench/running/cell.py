@@ -22,6 +22,7 @@ from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.attribution import Attribution, checked_attribution
 from actspec_bench.problems.devices import described
 from actspec_bench.problems.instance import Instance
+from actspec_bench.problems.needs import check_needs
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.records.privacy import sentence, without_folders
@@ -159,6 +160,7 @@ def attributed(
     """
     if entry.card.sees_truth and truth is None:
         raise NotApplicable("the task has no known truth")
+    check_needs(problem, entry.card.needs)
     extra = {"truth": truth} if entry.card.sees_truth else {}
     for module in entry.card.imports:
         importlib.import_module(module)

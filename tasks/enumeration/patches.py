@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from actspec_bench.caching import recipe_digest, weights_digest
 from actspec_bench.problems.devices import placed
 from actspec_bench.problems.inputs import MaskedImage
-from actspec_bench.problems.readouts import class_margin
 from actspec_bench.tasks.enumeration.parts import Parts
+from actspec_bench.tasks.enumeration.switched import Switched
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Patches", "in_random_order", "patch_margin", "patch_parts"]
+__all__ = ["Patches", "in_random_order", "patch_parts"]
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,6 @@ class Patches:
         """Patch of each pixel, row by row, shape (side * side,)."""
         line = torch.arange(self.side) * self.blocks // self.side
         return (line[:, None] * self.blocks + line[None, :]).reshape(-1)
-
-
-def patch_margin(
-    model: nn.Module, image: Float[Tensor, " pixels"], label: int, patches: Patches
-) -> Callable[[Tensor], Tensor]:
-    """Margin of ``label`` with each patch between blank (-1) and its own ink (+1)."""
-    of_pixel, half = patches.of_pixel(), image / 2
-
-    def margin(x: Tensor) -> Tensor:
-        ink = half.to(x.device)
-        shown = torch.addcmul(ink, x[:, of_pixel], ink)
-        return class_margin(model(shown), label)
-
-    return margin
 
 
 def patch_parts(
@@ -99,8 +85,11 @@ def patch_parts(
     shape = (patches.side, patches.side)
 
     def margin(position: int, *, on_device: bool) -> Callable[[Tensor], Tensor]:
-        network = placed(model) if on_device else model
-        return patch_margin(network, images[position], int(labels[position]), patches)
+        ink = images[position]
+        made = Switched(
+            model, int(labels[position]), ink, torch.zeros_like(ink), patches.of_pixel()
+        )
+        return placed(made) if on_device else made
 
     return Parts(
         name,

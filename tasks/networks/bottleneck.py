@@ -14,7 +14,7 @@ from actspec_bench.problems.inputs import DataInputs, Originals
 from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
 from actspec_bench.problems.problem import Problem
-from actspec_bench.problems.readouts import class_margin
+from actspec_bench.problems.readouts import ClassMargin, class_margin
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -183,14 +183,11 @@ def hidden_units(
     The rows to explain are the first 16 that the network takes for the class and the first 16
     that it does not.
     """
-    read = placed(layer.read)
-
-    def margin(x: Tensor) -> Tensor:
-        return class_margin(read(x), target, against)
-
     with torch.no_grad():
         activations, heldout = layer.activate(layer.before), layer.activate(layer.heldout)
-        is_target = class_margin(layer.read(activations), target, against) >= 0
+        logits = layer.read(activations)
+        is_target = class_margin(logits, target, against) >= 0
+    margin = nn.Sequential(placed(layer.read), ClassMargin(logits.shape[1], target, against))
     half = FOREGROUND_ROWS // 2
     return Problem(
         interchange(

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from actspec_bench.caching import cached_tensors, recipe_digest, weights_digest
 from actspec_bench.problems.devices import placed
-from actspec_bench.problems.readouts import class_margin
 from actspec_bench.tasks.enumeration.choosing import CHUNK_ROWS
 from actspec_bench.tasks.enumeration.parts import Parts
 from actspec_bench.tasks.enumeration.patches import Patches, in_random_order, patch_parts
+from actspec_bench.tasks.enumeration.switched import Switched
 from actspec_bench.tasks.networks.bottleneck import Bottleneck
 from actspec_bench.tasks.networks.mnist_training import CHANNELS, SIDE, images, trained_network
 
@@ -76,17 +76,9 @@ def channels(seed: int) -> Parts:
     off = cached_tensors("mnist-channel-means", mean_maps, network=network)["mean"]
 
     def margin_of(position: int, *, on_device: bool) -> Callable[[Tensor], Tensor]:
-        following = placed(rest) if on_device else rest
         own, label = first(x[position : position + 1])[0], int(y[position])
-        middle, half = (own + off) / 2, (own - off) / 2
-
-        def margin(switched: Tensor) -> Tensor:
-            maps = torch.addcmul(
-                middle.to(switched.device), switched[:, :, None, None], half.to(switched.device)
-            )
-            return class_margin(following(maps), label)
-
-        return margin
+        made = Switched(rest, label, own, off, torch.arange(CHANNELS)[:, None, None])
+        return placed(made) if on_device else made
 
     return Parts(
         "mnist-channels",

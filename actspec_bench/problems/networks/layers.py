@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from actspec_bench.problems.devices import rows_per_batch
 from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
+from actspec_bench.problems.modules import separate_copy
 from actspec_bench.problems.networks.forward import Inputs, Undisturbed, margin_of
 from actspec_bench.problems.networks.replacing import Key, Site, UnitKind, Units, find_layer
 from actspec_bench.problems.source import Readout, Source
@@ -117,6 +118,7 @@ def layer_source(
         batch_rows=rows_per_batch(
             lambda k: function(activations[:1].expand(k, -1)), network.device
         ),
+        module=None if network.draws else lambda: WholeNetwork(cut),
     )
 
 
@@ -218,6 +220,14 @@ class _Cut:
             )
         return tuple(found)
 
+    def apart(self) -> _Cut:
+        """Return the same cut of a copy of the network."""
+        model = self.network.model
+        name = next(name for name, part in model.named_modules() if part is self.site.layer)
+        made = separate_copy(model)
+        site = replace(self.site, layer=made.get_submodule(name))
+        return replace(self, network=Undisturbed(made, self.carrier), site=site)
+
     def _output(self, inputs: Inputs) -> Tensor:
         seen: list[Tensor] = []
         with (
@@ -249,3 +259,25 @@ def _threshold(given: float | Tensor | None, activations: Tensor, *, of_means: b
     if isinstance(given, Tensor):
         return given.to(activations)
     return torch.full((activations.shape[1],), float(given))
+
+
+class WholeNetwork(nn.Module):
+    """A copy of a network, run on the carrier with each row's units in the layer.
+
+    Modules before the layer run too, on as many carriers as there are rows, so that whatever is
+    hooked sees one input a row.
+
+    Parameters
+    ----------
+    cut
+        The network, its layer and its units.
+    """
+
+    def __init__(self, cut: _Cut) -> None:
+        super().__init__()
+        self._cut = cut.apart()
+        self.model = self._cut.network.model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the margin of each row of units, (B, n) -> (B,)."""
+        return self._cut.margin(x, copies=len(x))
