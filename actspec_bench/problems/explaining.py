@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import random
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from actspec_bench.errors import NotApplicable
@@ -13,7 +15,14 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["Aggregate", "On", "affordable_rows", "aggregated", "explained"]
+__all__ = [
+    "Aggregate",
+    "On",
+    "affordable_rows",
+    "aggregated",
+    "explained",
+    "global_generators_seeded",
+]
 
 On = Literal["margin", "value"]
 Aggregate = Literal["mean-absolute", "mean", "root-mean-square"]
@@ -58,3 +67,25 @@ def aggregated(
     if aggregate == "root-mean-square":
         return attributions.square().mean(0).sqrt()
     return attributions.abs().mean(0)
+
+
+@contextlib.contextmanager
+def global_generators_seeded(problem: Problem) -> Iterator[int]:
+    """Seed the global generators of Python, numpy and torch by the problem's, and put them back.
+
+    For libraries that draw from these, whatever seed they are given. Yields the seed, of 32 bits.
+    """
+    import numpy as np
+    import torch
+
+    seed = problem.generator.initial_seed() % 2**32
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        try:
+            yield seed
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
