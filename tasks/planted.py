@@ -96,6 +96,7 @@ def planted_parity(
     "planted-nothing",
     truth="planted",
     main_metric="false_discovery_rate",
+    units_metric="",
     imports=("actspec_bench.tasks.planting.parities",),
     chance="1: whatever is reported is false",
     ceiling="0, by reporting nothing",

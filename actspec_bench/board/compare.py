@@ -6,34 +6,61 @@ import numpy as np
 
 from actspec_bench.board.stats import bootstrap_interval
 from actspec_bench.board.text import direction, number
+from actspec_bench.board.tracks import TRACKS, on_track
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.records.results import Results
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = ["COLUMNS", "compare"]
 
-COLUMNS = ["task", "budget", "metric", "A", "B", "A - B", "95% interval", "pairs", "better"]
+COLUMNS = [
+    "track",
+    "task",
+    "budget",
+    "metric",
+    "A",
+    "B",
+    "A - B",
+    "95% interval",
+    "pairs",
+    "better",
+]
 
 
 def compare(results: Results, a: str, b: str) -> list[list[str]]:
-    """Compare the methods labelled ``a`` and ``b`` over the instances that both finished.
+    """Compare the rows labelled ``a`` and ``b`` over the instances that both finished.
 
-    ``better`` is A or B if the bootstrap interval of the paired difference excludes zero,
-    else a dash. With fewer than five pairs there is no interval.
+    On each track that both are on; a method that scores units is, on the track of subsets,
+    ``"method + lift"``. ``better`` is A or B if the bootstrap interval of the paired difference
+    excludes zero, else a dash. With fewer than five pairs there is no interval.
 
     Raises
     ------
     UsageError
-        A method has no records.
+        A method has no records, or the two are on no track together.
     """
-    labels = sorted({record.method for record in results.records})
+    tracks = {name: on_track(results, name) for name in TRACKS}
+    labels = sorted({record.method for part in tracks.values() for record in part.records})
     for label in (a, b):
         if label not in labels:
             raise UsageError(f"there are no records of {label!r}; {nearest(label, labels)}")
-    keys = sorted(
-        {(r.task, r.budget, r.main_metric) for r in results.records if r.method in (a, b)}
-    )
-    return [_row(results, a, b, *key) for key in keys]
+    found = []
+    for name, part in tracks.items():
+        of = {
+            one: sorted(
+                {(r.task, r.budget, r.main_metric) for r in part.records if r.method == one}
+            )
+            for one in (a, b)
+        }
+        if of[a] and of[b]:
+            keys = sorted({*of[a], *of[b]})
+            found += [[name, *_row(part, a, b, *key)] for key in keys]
+    if not found:
+        raise UsageError(
+            f"{a!r} and {b!r} are on no track together: a method that scores units stands beside "
+            "subsets as 'method + clusters' or 'method + sizes told'"
+        )
+    return found
 
 
 def _row(results: Results, a: str, b: str, task: str, budget: int, metric: str) -> list[str]:

@@ -12,18 +12,55 @@ import numpy as np
 from actspec_bench.board.accounts import told_by_methods
 from actspec_bench.board.facts import mean_facts
 from actspec_bench.board.stats import bootstrap_interval, clearly_better, paired, ranks
-from actspec_bench.board.table import Board, Entry, Group, Key, Standing, Variant
+from actspec_bench.board.table import (
+    Board,
+    Entry,
+    Group,
+    Key,
+    Standing,
+    TrackTable,
+    Variant,
+)
+from actspec_bench.board.tracks import TOLD, TRACKS, on_track
 from actspec_bench.records.record import Record
 from actspec_bench.records.results import Results
-from actspec_bench.registry.cards import MetricCard
+from actspec_bench.registry.cards import MetricCard, Track
 
 __all__ = ["make_board"]
 
+LEAST_RIVALS = 2
 FAILED = ("error", "timeout", "oom", "over-budget")
 
 
 def make_board(results: Results) -> Board:
     """Compute the board of ``results``."""
+    tracks = [_track(name, on_track(results, name)) for name in TRACKS]
+    planned: dict[tuple[str, str, int], set[int]] = defaultdict(set)
+    for record in results.records:
+        planned[record.task, record.method, record.budget].add(record.instance)
+    for cell in results.pending:
+        planned[cell["task"], cell["method"], cell["budget"]].add(cell["instance"])
+    tasks = {record.task for record in results.records}
+    notes: dict[str, list[str]] = defaultdict(list)
+    for record in sorted(results.records, key=lambda record: record.cell):
+        notes[record.task] += [note for note in record.notes if note not in notes[record.task]]
+    return Board(
+        tasks=sorted(tasks),
+        budgets=sorted({budget for task, _, budget in planned if task in tasks}),
+        metrics=results.metrics,
+        tracks=[track for track in tracks if track.tasks],
+        instances=sorted({len(instances) for instances in planned.values()}),
+        versions=_distinct(_installation(r.provenance) for r in results.records),
+        machines=_distinct(_machine(r.provenance) for r in results.records),
+        notes={task: found for task, found in sorted(notes.items()) if found},
+        variants={r.task: Variant(r.task_name, r.task_parameters) for r in results.records},
+        facts=mean_facts(results.records),
+        accounts=told_by_methods(results.records),
+    )
+
+
+def _track(name: Track, results: Results) -> TrackTable:
+    """Compute one track from the records that take part in it."""
     by_group: dict[Key, list[Record]] = defaultdict(list)
     planned: dict[Key, set[int]] = defaultdict(set)
     for record in results.records:
@@ -33,7 +70,7 @@ def make_board(results: Results) -> Board:
     for cell in results.pending:
         planned[cell["task"], cell["method"], cell["budget"]].add(cell["instance"])
     main_metrics = {r.task: r.main_metric for r in results.records}
-    columns = sorted(results.metrics)
+    columns = sorted(m for m, card in results.metrics.items() if card.track in (name, None))
     groups = {
         key: _group(key, by_group[key], planned[key], columns, main_metrics[key[0]])
         for key in sorted(planned)
@@ -41,23 +78,21 @@ def make_board(results: Results) -> Board:
     }
     groups = _ranked(groups, by_group, results.metrics)
     budgets = sorted({key[2] for key in groups})
-    notes: dict[str, list[str]] = defaultdict(list)
-    for record in sorted(results.records, key=lambda record: record.cell):
-        notes[record.task] += [note for note in record.notes if note not in notes[record.task]]
-    return Board(
+    ranking = {
+        budget: sorted(
+            {g.task for g in groups.values() if g.budget == budget and g.rank is not None}
+        )
+        for budget in budgets
+    }
+    return TrackTable(
+        name=name,
+        question=TRACKS[name],
         tasks=sorted(main_metrics),
-        budgets=budgets,
         main_metrics=main_metrics,
-        metrics=results.metrics,
+        columns=columns,
         groups=groups,
         standings={budget: _standings(groups, budget) for budget in budgets},
-        instances=sorted({len(instances) for instances in planned.values()}),
-        versions=_distinct(_installation(r.provenance) for r in results.records),
-        machines=_distinct(_machine(r.provenance) for r in results.records),
-        notes={task: found for task, found in sorted(notes.items()) if found},
-        variants={r.task: Variant(r.task_name, r.task_parameters) for r in results.records},
-        facts=mean_facts(results.records),
-        accounts=told_by_methods(results.records),
+        ranking=ranking,
     )
 
 
@@ -94,7 +129,9 @@ def _group(
     return Group(
         task=task,
         method=method,
+        on=max((record.on for record in records), default=""),
         control=any(record.control for record in records),
+        told=method.endswith(TOLD),
         blind=any(record.control and not record.sees_truth for record in records),
         budget=budget,
         main_metric=main,
@@ -147,7 +184,7 @@ def _ranked(
 
     Each two methods are compared on the instances that these two planned, at least five; those
     that planned fewer than five are left out. ``above_chance`` compares each with the controls
-    that see nothing.
+    that see nothing. Where one alone could be ranked, nobody is.
     """
     result = dict(groups)
     for task, budget in sorted({(key[0], key[2]) for key in groups}):
@@ -156,20 +193,27 @@ def _ranked(
             for key, group in groups.items()
             if (key[0], key[2]) == (task, budget) and group.complete
         }
-        rivals = {key[1]: own for key, own in complete.items() if not groups[key].control}
+        rivals = {
+            key[1]: own
+            for key, own in complete.items()
+            if not (groups[key].control or groups[key].told)
+        }
         blind = [own for key, own in complete.items() if groups[key].blind]
         if not rivals:
             continue
         better = cards[groups[task, next(iter(rivals)), budget].main_metric].higher_is_better
-        for method, rank in ranks(rivals, higher_is_better=better).items():
+        places = ranks(rivals, higher_is_better=better)
+        for method, own in rivals.items():
             above = [
                 clearly_better(*pair, higher_is_better=better)
                 for other in blind
-                if (pair := paired(rivals[method], other)) is not None
+                if (pair := paired(own, other)) is not None
             ]
             key = (task, method, budget)
             result[key] = replace(
-                result[key], rank=rank, above_chance=all(above) if above else None
+                result[key],
+                rank=places.get(method) if len(places) >= LEAST_RIVALS else None,
+                above_chance=all(above) if above else None,
             )
     return result
 
@@ -184,8 +228,11 @@ def _standings(groups: dict[Key, Group], budget: int) -> list[Standing]:
         got = [group.rank for group in of_method if group.rank is not None]
         mean = float(np.mean(got)) if got else None
         control = any(group.control for group in of_method)
-        standings.append(Standing(method, control, mean, len(got)))
+        told = of_method[0].told
+        shown = any(group.main.mean is not None for group in of_method)
+        on = max(group.on for group in of_method)
+        standings.append(Standing(method, on, control, told, mean, len(got), shown))
     return sorted(
         standings,
-        key=lambda s: (s.control, -s.tasks_ranked, s.mean_rank or float("inf"), s.method),
+        key=lambda s: (s.control, s.told, -s.tasks_ranked, s.mean_rank or float("inf"), s.method),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from actspec_bench.board.stats import LEAST_INSTANCES
-from actspec_bench.board.table import Board
+from actspec_bench.board.table import Board, TrackTable
 from actspec_bench.board.text import (
     ACCOUNTS,
     READING,
@@ -17,40 +17,48 @@ from actspec_bench.board.text import (
     named,
     summary,
     unfinished,
+    without_scores,
 )
 
 __all__ = ["summary_table", "to_markdown"]
 
 
 def summary_table(board: Board, budget: int) -> str:
-    """Table of main metrics for a terminal: numbered columns with a legend, means only."""
+    """Tables of main metrics for a terminal: numbered columns with a legend, means only."""
     numbers = column_numbers(board)
     width = max(map(len, numbers.values()), default=0)
-    header = ["method", "overall", *numbers.values()]
-    rows = [[score for score, _ in row] for row in summary(board, budget, "{}*")]
-    legend = [
-        f"{number:>{width}} {task}: {named(board.main_metrics[task], board)}"
-        for task, number in numbers.items()
-    ]
+    parts = []
+    for track in board.tracks:
+        header = ["method", "on", "overall", *(numbers[task] for task in track.tasks)]
+        rows = [[score for score, _ in row] for row in summary(board, track, budget, "{}*")]
+        legend = [
+            f"{numbers[task]:>{width}} {task}: {named(track.main_metrics[task], board)}"
+            for task in track.tasks
+        ]
+        table = tabulate(rows, header, disable_numparse=True)
+        parts += [track.question, "", table, *without_scores(track, budget), *legend, ""]
     signs = ["* shares first place, † may be chance"]
     if max(board.instances, default=0) < LEAST_INSTANCES:
         signs = [f"no intervals or ranks with fewer than {LEAST_INSTANCES} instances"]
-    return "\n".join([tabulate(rows, header, disable_numparse=True), *legend, *signs])
+    return "\n".join([*parts, *signs])
 
 
 def to_markdown(board: Board, pictures: dict[str, str]) -> str:
     """Summary tables, pictures (file -> title), every metric by task, what did not finish."""
     parts = ["# Leaderboard", READING, instances_told(board)]
     for budget in reversed(board.budgets):
-        parts += [f"## Budget {budget:,} rows", *_markdown_summary(board, budget)]
+        parts.append(f"## Budget {budget:,} rows")
+        for track in board.tracks:
+            parts += [f"### {track.question}", *_markdown_summary(board, track, budget)]
     parts += [f"![{title}]({file})" for file, title in pictures.items()]
     for task in board.tasks:
         parts.append(f"## {task}")
         parts += [f"> {note}" for note in board.notes.get(task, [])]
         parts += facts_told(board, task)
         for budget in reversed(board.budgets):
-            header, rows = detail(board, task, budget)
-            parts += [f"Budget {budget:,} rows", _pipe(rows, header)]
+            for track in (track for track in board.tracks if task in track.tasks):
+                header, rows = detail(board, track, task, budget)
+                parts += [f"Budget {budget:,} rows, track of {track.name}", _pipe(rows, header)]
         if accounts := accounts_table(board, task):
             parts += [ACCOUNTS, _pipe(accounts[1:], accounts[0])]
     stopped = unfinished(board)
@@ -62,21 +70,21 @@ def to_markdown(board: Board, pictures: dict[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_summary(board: Board, budget: int) -> list[str]:
+def _markdown_summary(board: Board, track: TrackTable, budget: int) -> list[str]:
     """Table of main metrics with intervals below the scores, and the legend of its columns."""
     rows = [
         ["<br>".join(_plain(part) for part in cell if part) for cell in row]
-        for row in summary(board, budget, "**{}**")
+        for row in summary(board, track, budget, "**{}**")
     ]
     numbers = column_numbers(board)
-    names = [f"{task.partition('[')[0]} {number}" for task, number in numbers.items()]
-    header = ["method", "overall", *map(_plain, names)]
+    names = [f"{task.partition('[')[0]} {numbers[task]}" for task in track.tasks]
+    header = ["method", "on", "overall", *map(_plain, names)]
     legend = [
-        f"{number} {_plain(task)}: {named(board.main_metrics[task], board)}"
-        for task, number in numbers.items()
+        f"{numbers[task]} {_plain(task)}: {named(track.main_metrics[task], board)}"
+        for task in track.tasks
     ]
     table = tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
-    return [table, "<br>\n".join(legend)]
+    return [table, *map(_plain, without_scores(track, budget)), "<br>\n".join(legend)]
 
 
 def _pipe(rows: list[list[str]], header: list[str]) -> str:

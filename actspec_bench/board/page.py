@@ -18,6 +18,7 @@ from actspec_bench.board.text import (
     number,
     overall,
     unfinished,
+    without_scores,
 )
 
 __all__ = ["to_html"]
@@ -37,15 +38,24 @@ def to_html(board: Board, pictures: dict[str, str]) -> str:
         named=named,
         number=number,
         overall=overall,
+        without_scores=without_scores,
     )
     template = files("actspec_bench.board").joinpath("page.html.jinja").read_text("utf-8")
     page = environment.from_string(template).render(
         board=board,
         budgets=list(reversed(board.budgets)),
-        reading=READING.replace("**", "").replace("`", "") + " " + instances_told(board),
+        reading=[
+            *READING.replace("**", "").replace("*", "").replace("`", "").split("\n\n"),
+            instances_told(board),
+        ],
         pictures={title: svg[svg.index("<svg") :] for title, svg in pictures.items()},
         details={
-            task: [(budget, *detail(board, task, budget)) for budget in reversed(board.budgets)]
+            task: [
+                (budget, track.name, *detail(board, track, task, budget))
+                for budget in reversed(board.budgets)
+                for track in board.tracks
+                if task in track.tasks
+            ]
             for task in board.tasks
         },
         accounts={task: accounts_table(board, task) for task in board.tasks},

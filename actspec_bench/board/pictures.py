@@ -6,45 +6,56 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actspec_bench.board.table import Board, Entry, Group
+from actspec_bench.board.table import Board, Entry, Group, TrackTable
 from actspec_bench.board.text import named
 from actspec_bench.figures import COLOURS, MARKERS, svg
 
 __all__ = [
     "draw_scores",
+    "drawn_methods",
     "is_control",
     "method_styles",
-    "recovery_against_queries",
+    "scores_against_queries",
     "small_multiples",
     "wrapped",
 ]
 
 COLUMNS = 3
+MOST_DRAWN = 12
 NARROW = 1.5
 
 
-def recovery_against_queries(board: Board) -> str:
+def scores_against_queries(board: Board, track: TrackTable) -> str:
     """Small multiples, one a task: mean main metric with its interval, against mean rows used.
 
     The oracle is a dashed line at its score, the random control a dotted one.
     """
-    methods = [s.method for s in board.standings[board.budgets[-1]]] if board.budgets else []
-    styles = method_styles(sorted({m for m in methods if not is_control(board, m)}))
+    methods = drawn_methods(track)
+    styles = method_styles(sorted(m for m in methods if not is_control(track, m)))
 
     # Lines of controls first: matplotlib cannot place them on an axis that points have narrowed.
     drawn = sorted(methods, key=lambda method: method in styles)
 
     def draw(axes: list[Any]) -> None:
-        for axis, task in zip(axes, board.tasks, strict=False):
+        for axis, task in zip(axes, track.tasks, strict=False):
             axis.set_xscale("log")
             for method in drawn:
-                _draw(axis, board, task, method, styles.get(method))
+                _draw(axis, board.budgets, track, task, method, styles.get(method))
             _limit_rows(axis)
             axis.set_title(wrapped(task), fontsize=8.5)
-            axis.set_ylabel(named(board.main_metrics[task], board))
+            axis.set_ylabel(named(track.main_metrics[task], board))
             axis.set_xlabel("rows asked, forward and backward")
 
-    return small_multiples(len(board.tasks), min(COLUMNS, len(board.tasks)), methods, draw)
+    return small_multiples(len(track.tasks), min(COLUMNS, len(track.tasks)), methods, draw)
+
+
+def drawn_methods(track: TrackTable) -> list[str]:
+    """Rows that pictures of a track draw: the first 12 of the largest budget, and controls."""
+    if not track.standings:
+        return []
+    rows = [s for s in track.standings[max(track.standings)] if s.shown]
+    first = [s.method for s in rows if not s.control][:MOST_DRAWN]
+    return first + [s.method for s in rows if s.control]
 
 
 def small_multiples(
@@ -89,11 +100,18 @@ def method_styles(methods: list[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _draw(axis: Any, board: Board, task: str, method: str, style: tuple[str, str] | None) -> None:
+def _draw(
+    axis: Any,
+    budgets: list[int],
+    track: TrackTable,
+    task: str,
+    method: str,
+    style: tuple[str, str] | None,
+) -> None:
     groups = [
         group
-        for budget in board.budgets
-        if (group := board.groups.get((task, method, budget))) is not None
+        for budget in budgets
+        if (group := track.groups.get((task, method, budget))) is not None
         and group.main.mean is not None
     ]
     means = [group.main.mean or 0.0 for group in groups]
@@ -151,9 +169,9 @@ def _rows_asked(group: Group) -> float:
     return sum(group.entries[name].mean or 0.0 for name in ("queries", "backward_queries"))
 
 
-def is_control(board: Board, method: str) -> bool:
+def is_control(track: TrackTable, method: str) -> bool:
     """Whether a method is shown and never ranked."""
-    return any(group.control for key, group in board.groups.items() if key[1] == method)
+    return any(group.control for key, group in track.groups.items() if key[1] == method)
 
 
 def wrapped(task: str, width: int = 34) -> str:

@@ -9,18 +9,19 @@ from typing import Any
 
 from actspec_bench.board.pictures import (
     draw_scores,
+    drawn_methods,
     is_control,
     method_styles,
     small_multiples,
     wrapped,
 )
-from actspec_bench.board.table import Board
+from actspec_bench.board.table import Board, TrackTable
 from actspec_bench.board.text import named
 
 __all__ = ["Sweep", "find_sweeps", "scores_by_parameter"]
 
 LEAST_VALUES = 3
-BESIDE_MAIN = ("surrogate_r2", "unit_auroc")
+BESIDE_MAIN = {"subsets": ("surrogate_r2",), "units": ()}
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,23 @@ def find_sweeps(board: Board) -> list[Sweep]:
 def scores_by_parameter(board: Board) -> str | None:
     """Rows of panels, one sweep a row, at the largest budget; None if nothing is swept.
 
-    Columns are the main metric, `surrogate_r2` and `unit_auroc`, where they have values.
+    Columns are the main metric of each track and `surrogate_r2`, where they have values.
     """
     sweeps = find_sweeps(board)
     if not sweeps:
         return None
     budget = board.budgets[-1]
-    methods = [standing.method for standing in board.standings[budget]]
-    styles = method_styles(sorted(m for m in methods if not is_control(board, m)))
-    panels = [(sweep, metric) for sweep in sweeps for metric in _metrics(board, sweep)]
+    rows = {track.name: drawn_methods(track) for track in board.tracks}
+    methods = sorted({row for drawn in rows.values() for row in drawn})
+    controls = {m for m in methods for track in board.tracks if is_control(track, m)}
+    styles = method_styles([m for m in methods if m not in controls])
+    panels = [(sweep, *shown) for sweep in sweeps for shown in _metrics(board, sweep)]
     columns = max(len(_metrics(board, sweep)) for sweep in sweeps)
 
     def draw(axes: list[Any]) -> None:
-        for axis, (sweep, metric) in zip(axes, panels, strict=True):
-            for method in methods:
-                _draw(axis, board, sweep, metric, method, styles.get(method))
+        for axis, (sweep, track, metric) in zip(axes, panels, strict=True):
+            for method in rows[track.name]:
+                _draw(axis, track, budget, sweep, metric, method, styles.get(method))
             axis.set_title(wrapped(sweep.name), fontsize=8.5)
             axis.set_xlabel(sweep.parameter)
             axis.set_xticks(sweep.values)
@@ -77,24 +80,28 @@ def scores_by_parameter(board: Board) -> str | None:
     return small_multiples(len(panels), columns, methods, draw)
 
 
-def _metrics(board: Board, sweep: Sweep) -> list[str]:
-    main = board.main_metrics[sweep.tasks[0]]
-    return [main, *(metric for metric in BESIDE_MAIN if metric in board.metrics and metric != main)]
+def _metrics(board: Board, sweep: Sweep) -> list[tuple[TrackTable, str]]:
+    shown = []
+    for track in board.tracks:
+        if sweep.tasks[0] in track.tasks:
+            main = track.main_metrics[sweep.tasks[0]]
+            shown += [(track, metric) for metric in dict.fromkeys((main, *BESIDE_MAIN[track.name]))]
+    return [(track, metric) for track, metric in shown if metric in track.columns]
 
 
 def _draw(
     axis: Any,
-    board: Board,
+    track: TrackTable,
+    budget: int,
     sweep: Sweep,
     metric: str,
     method: str,
     style: tuple[str, str] | None,
 ) -> None:
-    budget = board.budgets[-1]
     points = [
         (value, group.entries[metric])
         for value, task in zip(sweep.values, sweep.tasks, strict=True)
-        if (group := board.groups.get((task, method, budget))) is not None
+        if (group := track.groups.get((task, method, budget))) is not None
         and group.entries[metric].mean is not None
     ]
     if not points:

@@ -9,7 +9,7 @@ from actspec_bench.board.accounts import Told
 from actspec_bench.board.facts import Fact
 from actspec_bench.registry.cards import MetricCard
 
-__all__ = ["Board", "Entry", "Group", "Standing", "Variant"]
+__all__ = ["Board", "Entry", "Group", "Standing", "TrackTable", "Variant"]
 
 Key = tuple[str, str, int]
 
@@ -37,10 +37,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
-    """One method on one task at one budget: coverage, rank and every metric.
+    """One row on one task at one budget: coverage, rank and every metric of its track.
 
     Attributes
     ----------
+    method
+        The method, and the lift by which it stands on the track, if it does by one.
+    on
+        What was attributed: the margin or the value.
+    told
+        Whether the truth told it something: an upper bound, which is not ranked.
     blind
         Whether the method is a control that sees nothing, neither truth nor function.
     above_chance
@@ -50,7 +56,9 @@ class Group:
 
     task: str
     method: str
+    on: str
     control: bool
+    told: bool
     blind: bool
     budget: int
     main_metric: str
@@ -82,12 +90,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Standing:
-    """A method's place over all tasks of one budget."""
+    """A row's place over all tasks of a track at one budget.
+
+    Attributes
+    ----------
+    shown
+        Whether it has a score on any of the tasks.
+    """
 
     method: str
+    on: str
     control: bool
+    told: bool
     mean_rank: float | None
     tasks_ranked: int
+    shown: bool
 
 
 @dataclass(frozen=True)
@@ -99,14 +116,42 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class TrackTable:
+    """What methods are compared on for one question.
+
+    Attributes
+    ----------
+    name, question
+        ``"subsets"`` or ``"units"``, and what it asks.
+    main_metrics
+        Task -> the metric that ranks there.
+    columns
+        Metrics that answer the question, and those of cost.
+    standings
+        Budget -> rows in the order shown: ranked on most tasks first, then by mean rank;
+        controls last.
+    ranking
+        Budget -> tasks on which two rows or more have a rank.
+    """
+
+    name: str
+    question: str
+    tasks: list[str]
+    main_metrics: dict[str, str]
+    columns: list[str]
+    groups: dict[Key, Group]
+    standings: dict[int, list[Standing]]
+    ranking: dict[int, list[str]]
+
+
+@dataclass(frozen=True)
 class Board:
     """Everything that the written boards show.
 
     Attributes
     ----------
-    standings
-        Budget -> methods in the order shown: ranked on most tasks first, then by mean rank;
-        controls last.
+    tracks
+        Those that have a task, subsets first.
     instances
         Distinct numbers of instances that methods planned.
     metrics
@@ -123,10 +168,8 @@ class Board:
 
     tasks: list[str]
     budgets: list[int]
-    main_metrics: dict[str, str]
     metrics: dict[str, MetricCard]
-    groups: dict[Key, Group]
-    standings: dict[int, list[Standing]]
+    tracks: list[TrackTable]
     instances: list[int]
     versions: list[str] = field(default_factory=list)
     machines: list[str] = field(default_factory=list)

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from actspec_bench.board.table import Board
+from actspec_bench.board.table import Board, TrackTable
 from actspec_bench.board.text import column_numbers, named, summary
 
 __all__ = ["to_tex"]
 
 
 def to_tex(board: Board) -> str:
-    """One booktabs tabular a budget, to be put into a paper (needs the booktabs package).
+    """One booktabs tabular a track and budget, to be put into a paper (needs the booktabs package).
 
     Columns are numbered, with a legend below; intervals stand in a line of their own.
     """
-    return "\n\n".join(_tex_summary(board, budget) for budget in reversed(board.budgets)) + "\n"
+    tables = [
+        _tex_summary(board, track, budget)
+        for budget in reversed(board.budgets)
+        for track in board.tracks
+    ]
+    return "\n\n".join(tables) + "\n"
 
 
-def _tex_summary(board: Board, budget: int) -> str:
+def _tex_summary(board: Board, track: TrackTable, budget: int) -> str:
     numbers = column_numbers(board)
-    lines = [["method", "overall", *(f"{{{number}}}" for number in numbers.values())]]
-    for row in summary(board, budget, "@@{}@@"):
+    lines = [["method", "on", "overall", *(f"{{{numbers[task]}}}" for task in track.tasks)]]
+    for row in summary(board, track, budget, "@@{}@@"):
         lines.append([_tex(score) for score, _ in row])
         if any(interval for _, interval in row):
             lines.append([rf"{{\tiny {interval}}}" if interval else "" for _, interval in row])
     head, *body = (" & ".join(line) + r" \\" for line in lines)
     legend = "; ".join(
-        f"{number} {_tex(task)}: {_tex(named(board.main_metrics[task], board))}"
-        for task, number in numbers.items()
+        f"{numbers[task]} {_tex(task)}: {_tex(named(track.main_metrics[task], board))}"
+        for task in track.tasks
     )
     return "\n".join(
         [
-            f"% budget {budget} rows",
-            rf"\begin{{tabular}}{{ll{'l' * len(numbers)}}}",
+            f"% track of {track.name}, budget {budget} rows",
+            rf"\begin{{tabular}}{{lll{'l' * len(track.tasks)}}}",
             r"\toprule",
             head,
             r"\midrule",

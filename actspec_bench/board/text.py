@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from actspec_bench.board.accounts import Told
 from actspec_bench.board.facts import fact_text
-from actspec_bench.board.table import Board, Group, Standing
+from actspec_bench.board.table import Board, Group, Standing, TrackTable
 from actspec_bench.registry.cards import MetricCard
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "overall",
     "summary",
     "unfinished",
+    "without_scores",
 ]
 
 STAND_INS = 2
@@ -31,14 +34,22 @@ What methods say of their own answers: the first three subsets on the first inst
 stand in the place of each, the share of the variance that all reported leave (mean over
 instances), in how many instances they warn, and the first warning."""
 READING = """\
-Each number is a mean over instances with its 95% bootstrap interval. A method's rank is one more
-than the number of methods that are clearly better, which means that the interval of the paired
-difference excludes zero; none ranks below one whose mean is worse. **Bold** is shared first
-place. A dagger † marks a ranked score that is not clearly better than the controls `random` and
-`constant`, which see nothing; such a score is never bold. A method without a score on every
-planned instance shows how many it has and is not ranked. `overall` is the mean rank over the
-tasks; a method that is not ranked on all of them stands below those that are. Controls are never
-ranked. ↑ higher is better, ↓ lower is better."""
+Methods are compared on two tracks, where they answer the question: which units act jointly
+(*subsets*), and which single units matter (*units*). Methods that return subsets score each unit
+by the sum over its subsets. Methods that score single units stand on the track of subsets by two
+lifts, named in the row: `+ sizes told` makes blocks of the true sizes of the units in their order
+and is an upper bound that is not ranked, since the truth tells the sizes; `+ clusters` makes one
+subset of units that score within 10% of each other, told nothing. *on* is what was attributed: the
+margin, or the value, which is the margin or its sign as the task says.
+
+Each number is a mean over instances with its 95% bootstrap interval. A rank is one more than the
+number of rows that are clearly better, which means that the interval of the paired difference
+excludes zero; none ranks below one whose mean is worse, and where one row alone could be ranked
+none is. **Bold** is shared first place. A dagger † marks a score that is not clearly better than
+the controls `random` and `constant`, which see nothing; such a score is never bold. A row without
+a score on every planned instance shows how many it has and is not ranked. `overall` is the mean
+rank over the tasks that rank; a row that is not ranked on all of them stands below those that are.
+Controls are never ranked. ↑ higher is better, ↓ lower is better."""
 
 
 def number(value: float | None, card: MetricCard | None = None) -> str:
@@ -73,15 +84,17 @@ def mark(group: Group) -> str:
     return " †" if group.above_chance is False else ""
 
 
-def overall(standing: Standing, board: Board) -> str:
-    """Mean rank, and on how many tasks where it is not all of them."""
+def overall(standing: Standing, track: TrackTable, budget: int) -> str:
+    """Mean rank, and on how many of the tasks that rank where it is not all of them."""
     if standing.control:
         return "control"
+    if standing.told:
+        return "upper bound"
     if standing.mean_rank is None:
         return "–"
     text = f"{standing.mean_rank:.2f}"
-    if standing.tasks_ranked < len(board.tasks):
-        text += f" ({standing.tasks_ranked} of {len(board.tasks)} tasks)"
+    if standing.tasks_ranked < len(track.ranking[budget]):
+        text += f" ({standing.tasks_ranked} of {len(track.ranking[budget])} tasks)"
     return text
 
 
@@ -97,7 +110,9 @@ def _main_cell(board: Board, group: Group | None, bold: str) -> tuple[str, str]:
     entry = group.main
     card = board.metrics.get(group.main_metric)
     if entry.mean is None:
-        return ("skipped" if group.skipped == group.planned else f"– ({coverage(group)})"), ""
+        if group.skipped == group.planned:
+            return "skipped", ""
+        return ("–" if group.ok == group.planned else f"– ({coverage(group)})"), ""
     text = number(entry.mean, card)
     if group.first:
         text = bold.format(text)
@@ -109,19 +124,39 @@ def _main_cell(board: Board, group: Group | None, bold: str) -> tuple[str, str]:
     return text + mark(group), interval
 
 
-def summary(board: Board, budget: int, bold: str) -> list[list[tuple[str, str]]]:
-    """Rows of the table of main metrics at one budget: in each cell the score, the interval."""
+def summary(board: Board, track: TrackTable, budget: int, bold: str) -> list[list[tuple[str, str]]]:
+    """Rows of the table of main metrics at one budget: in each cell the score, the interval.
+
+    Rows without any score are left out: `without_scores` has them.
+    """
     return [
         [
             (standing.method, ""),
-            (overall(standing, board), ""),
+            (standing.on or "–", ""),
+            (overall(standing, track, budget), ""),
             *(
-                _main_cell(board, board.groups.get((task, standing.method, budget)), bold)
-                for task in board.tasks
+                _main_cell(board, track.groups.get((task, standing.method, budget)), bold)
+                for task in track.tasks
             ),
         ]
-        for standing in board.standings[budget]
+        for standing in track.standings[budget]
+        if standing.shown
     ]
+
+
+def without_scores(track: TrackTable, budget: int) -> list[str]:
+    """Say which rows have no score on any task of the track, with the most frequent reason."""
+    told = []
+    for standing in track.standings[budget]:
+        if not standing.shown:
+            why = Counter(
+                group.main.why
+                for group in track.groups.values()
+                if (group.method, group.budget) == (standing.method, budget)
+            )
+            reason = min(why, key=lambda one: (-why[one], one))
+            told.append(f"No score on any task: {standing.method} ({reason}).")
+    return told
 
 
 def column_numbers(board: Board) -> dict[str, str]:
@@ -143,12 +178,15 @@ def facts_told(board: Board, task: str) -> list[str]:
     return [f"Means over instances: {told}{'' if told.endswith('.') else '.'}"]
 
 
-def detail(board: Board, task: str, budget: int) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of every metric of one task at one budget."""
+def detail(
+    board: Board, track: TrackTable, task: str, budget: int
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of every metric of one task on a track at one budget."""
     groups = [
         group
-        for standing in board.standings[budget]
-        if (group := board.groups.get((task, standing.method, budget))) is not None
+        for standing in track.standings[budget]
+        if (group := track.groups.get((task, standing.method, budget))) is not None
+        and any(entry.cells for entry in group.entries.values())
     ]
     names = [
         n for n in (groups[0].entries if groups else {}) if any(g.entries[n].cells for g in groups)
@@ -195,16 +233,21 @@ def _or_others(subset: tuple[int, ...], others: tuple[tuple[int, ...], ...]) -> 
 
 
 def unfinished(board: Board) -> list[list[str]]:
-    """Header and rows of the groups with cells that are not ok."""
+    """Header and rows of the groups with cells that are not ok; a lift's are its method's."""
+    groups = {
+        (group.task, group.method.partition(" + ")[0], group.budget): group
+        for track in board.tracks
+        for group in track.groups.values()
+        if group.ok < group.planned
+    }
     rows = [
         [
-            group.task,
-            group.method,
-            f"{group.budget:,}",
+            task,
+            method,
+            f"{budget:,}",
             ", ".join(f"{count} {status}" for status, count in group.statuses.items()),
             group.why,
         ]
-        for group in board.groups.values()
-        if group.ok < group.planned
+        for (task, method, budget), group in sorted(groups.items())
     ]
     return [["task", "method", "budget", "cells", "most frequent reason"], *rows] if rows else []

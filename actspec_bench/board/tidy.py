@@ -15,15 +15,18 @@ __all__ = ["tidy", "to_csv", "to_json"]
 def tidy(board: Board) -> pd.DataFrame:
     """Tidy table of everything on the board.
 
-    Columns: task, method, budget, metric; ``mean``, ``ci_low``, ``ci_high`` over the ``cells``
-    instances that have a value; ``failed``, ``skipped`` and ``planned`` cells; ``rank`` (of the
-    task's main metric only); ``control``; ``main``, whether this metric ranks the task; and
-    ``missing_because``, the most frequent reason why an instance has no value.
+    Columns: track; task; method, with its lift if it stands by one; ``on``; budget; metric;
+    ``mean``, ``ci_low``, ``ci_high`` over the ``cells`` instances that have a value; ``failed``,
+    ``skipped`` and ``planned`` cells; ``rank`` (of the task's main metric only); ``control``;
+    ``main``, whether this metric ranks the task; and ``missing_because``, the most frequent reason
+    why an instance has no value.
     """
     rows = [
         {
+            "track": track.name,
             "task": group.task,
             "method": group.method,
+            "on": group.on,
             "budget": group.budget,
             "metric": metric,
             "mean": entry.mean,
@@ -38,7 +41,8 @@ def tidy(board: Board) -> pd.DataFrame:
             "main": metric == group.main_metric,
             "missing_because": entry.why if entry.cells < group.planned else "",
         }
-        for group in board.groups.values()
+        for track in board.tracks
+        for group in track.groups.values()
         for metric, entry in group.entries.items()
     ]
     types = dict.fromkeys(("mean", "ci_low", "ci_high"), "float64") | {"rank": "Int64"}
@@ -55,10 +59,9 @@ def to_json(board: Board) -> str:
     """The whole board, keys sorted."""
     content = asdict(board) | {
         "metrics": {name: card.model_dump() for name, card in board.metrics.items()},
-        "groups": [asdict(group) for group in board.groups.values()],
-        "standings": {
-            str(budget): [asdict(standing) for standing in standings]
-            for budget, standings in board.standings.items()
-        },
+        "tracks": [
+            asdict(track) | {"groups": [asdict(group) for group in track.groups.values()]}
+            for track in board.tracks
+        ],
     }
     return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"

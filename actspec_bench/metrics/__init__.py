@@ -1,3 +1,3 @@
 """Attribution -> scores: recovery of the truth, faithfulness under ablation, cost."""
 
-__all__ = ["outcome"]
+__all__ = ["lifts", "outcome"]

@@ -32,7 +32,7 @@ JOINT_DRAWS = 8192
 JOINT_NULLS = 199
 
 
-@metric("deletion_auc", family="faithfulness", higher_is_better=False)
+@metric("deletion_auc", family="faithfulness", track="units", higher_is_better=False)
 def deletion_auc(outcome: Outcome) -> float:
     """Area under the deletion curve, most important unit first, ablated to the baseline.
 
@@ -43,19 +43,19 @@ def deletion_auc(outcome: Outcome) -> float:
     return _curve_area(outcome, "baseline", delete=True)
 
 
-@metric("deletion_auc_zero", family="faithfulness", higher_is_better=False)
+@metric("deletion_auc_zero", family="faithfulness", track="units", higher_is_better=False)
 def deletion_auc_zero(outcome: Outcome) -> float:
     """Area under the deletion curve, units ablated to zero."""
     return _curve_area(outcome, "zero", delete=True)
 
 
-@metric("deletion_auc_resample", family="faithfulness", higher_is_better=False)
+@metric("deletion_auc_resample", family="faithfulness", track="units", higher_is_better=False)
 def deletion_auc_resample(outcome: Outcome) -> float:
     """Area under the deletion curve, ablated units taken from another draw of D."""
     return _curve_area(outcome, "resample", delete=True)
 
 
-@metric("insertion_auc", family="faithfulness", higher_is_better=True)
+@metric("insertion_auc", family="faithfulness", track="units", higher_is_better=True)
 def insertion_auc(outcome: Outcome) -> float:
     """Area under the insertion curve, most important unit first, from the baseline.
 
@@ -64,13 +64,13 @@ def insertion_auc(outcome: Outcome) -> float:
     return _curve_area(outcome, "baseline", delete=False)
 
 
-@metric("insertion_auc_zero", family="faithfulness", higher_is_better=True)
+@metric("insertion_auc_zero", family="faithfulness", track="units", higher_is_better=True)
 def insertion_auc_zero(outcome: Outcome) -> float:
     """Area under the insertion curve, starting from units ablated to zero."""
     return _curve_area(outcome, "zero", delete=False)
 
 
-@metric("insertion_auc_resample", family="faithfulness", higher_is_better=True)
+@metric("insertion_auc_resample", family="faithfulness", track="units", higher_is_better=True)
 def insertion_auc_resample(outcome: Outcome) -> float:
     """Area under the insertion curve, starting from another draw of D."""
     return _curve_area(outcome, "resample", delete=False)
@@ -137,7 +137,7 @@ def similarity_curve(
     return sizes / n, (1 - moved / whole).double().numpy()
 
 
-@metric("surrogate_r2", family="faithfulness", higher_is_better=True, best=1)
+@metric("surrogate_r2", family="faithfulness", track="subsets", higher_is_better=True, best=1)
 def surrogate_r2(outcome: Outcome) -> float:
     """R^2 of the linear model on the characters of the top 16 subsets, on fresh draws.
 
@@ -155,7 +155,7 @@ def surrogate_r2(outcome: Outcome) -> float:
     return fresh_r2((view.pattern(fit), view.value(fit)), (view.pattern(score), values), top)
 
 
-@metric("joint_share", family="faithfulness", higher_is_better=True)
+@metric("joint_share", family="faithfulness", track="subsets", higher_is_better=True)
 def joint_share(outcome: Outcome) -> float:
     r"""Share of the top subsets' joint effect that all of their parts together do not explain.
 

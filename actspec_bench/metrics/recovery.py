@@ -34,14 +34,28 @@ def _true_and_top(outcome: Outcome) -> tuple[set[Subset], list[Subset]]:
     return truth, outcome.attribution.top(len(truth), outcome.generator("ties"))
 
 
-@metric("subset_recall", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "subset_recall",
+    family="recovery",
+    track="subsets",
+    higher_is_better=True,
+    needs_truth=True,
+    best=1,
+)
 def subset_recall(outcome: Outcome) -> float:
     """Share of the K true subsets that are among the top K reported."""
     truth, top = _true_and_top(outcome)
     return len(truth.intersection(top)) / len(truth)
 
 
-@metric("subset_precision", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "subset_precision",
+    family="recovery",
+    track="subsets",
+    higher_is_better=True,
+    needs_truth=True,
+    best=1,
+)
 def subset_precision(outcome: Outcome) -> float:
     """Share of the top K reported subsets that are true."""
     truth, top = _true_and_top(outcome)
@@ -50,14 +64,23 @@ def subset_precision(outcome: Outcome) -> float:
     return len(truth.intersection(top)) / len(top)
 
 
-@metric("subset_f1", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "subset_f1", family="recovery", track="subsets", higher_is_better=True, needs_truth=True, best=1
+)
 def subset_f1(outcome: Outcome) -> float:
     """F1 of the top K reported subsets: 2 hits / (K + number of them)."""
     truth, top = _true_and_top(outcome)
     return 2 * len(truth.intersection(top)) / (len(truth) + len(top))
 
 
-@metric("subset_jaccard", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "subset_jaccard",
+    family="recovery",
+    track="subsets",
+    higher_is_better=True,
+    needs_truth=True,
+    best=1,
+)
 def subset_jaccard(outcome: Outcome) -> float:
     """Mean Jaccard index of the true subsets with the top K, under the best one-to-one match.
 
@@ -84,7 +107,14 @@ def _indicators(subsets: list[Subset], n: int) -> Float[ndarray, "subsets n"]:
     return rows
 
 
-@metric("coefficient_error", family="recovery", higher_is_better=False, needs_truth=True, best=0)
+@metric(
+    "coefficient_error",
+    family="recovery",
+    track="subsets",
+    higher_is_better=False,
+    needs_truth=True,
+    best=0,
+)
 def coefficient_error(outcome: Outcome) -> float:
     r"""Relative root-mean-square error of the true subsets' signed coefficients.
 
@@ -102,7 +132,14 @@ def coefficient_error(outcome: Outcome) -> float:
     return float(np.sqrt(np.square(found - true).sum() / np.square(true).sum()))
 
 
-@metric("false_discovery_rate", family="recovery", higher_is_better=False, needs_truth=True, best=0)
+@metric(
+    "false_discovery_rate",
+    family="recovery",
+    track="subsets",
+    higher_is_better=False,
+    needs_truth=True,
+    best=0,
+)
 def false_discovery_rate(outcome: Outcome) -> float:
     """Share of all reported subsets that are not among the true ones; 0 if none is reported.
 
@@ -119,7 +156,7 @@ def false_discovery_rate(outcome: Outcome) -> float:
     return sum(subset not in real for subset in reported) / len(reported)
 
 
-@metric("redundancy", family="recovery", higher_is_better=False, best=0)
+@metric("redundancy", family="recovery", track="subsets", higher_is_better=False, best=0)
 def redundancy(outcome: Outcome) -> float:
     r"""Mean squared inner product between the characters of the ten top reported subsets.
 
@@ -139,7 +176,9 @@ def redundancy(outcome: Outcome) -> float:
     return float((len(chi) * np.mean(pairs) - 1) / (len(chi) - 1))
 
 
-@metric("unit_auroc", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "unit_auroc", family="recovery", track="units", higher_is_better=True, needs_truth=True, best=1
+)
 def unit_auroc(outcome: Outcome) -> float:
     """Area under the ROC curve of unit importance against membership in any true subset."""
     from sklearn.metrics import roc_auc_score
@@ -147,7 +186,9 @@ def unit_auroc(outcome: Outcome) -> float:
     return float(roc_auc_score(*_relevance(outcome)))
 
 
-@metric("unit_ap", family="recovery", higher_is_better=True, needs_truth=True, best=1)
+@metric(
+    "unit_ap", family="recovery", track="units", higher_is_better=True, needs_truth=True, best=1
+)
 def unit_ap(outcome: Outcome) -> float:
     """Average precision of unit importance against membership in any true subset."""
     from sklearn.metrics import average_precision_score

@@ -12,7 +12,7 @@ from actspec_bench.registry.entries import tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.seeds import digest, seed_from
 
-__all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Record", "Status"]
+__all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Lifted", "Record", "Status"]
 
 SCHEMA_VERSION = 2
 Status = Literal["ok", "error", "timeout", "oom", "over-budget", "skipped"]
@@ -70,6 +70,17 @@ class Cell:
         return seed_from("method", self.task_identity, self.method_identity)
 
 
+class Lifted(BaseModel):
+    """Scores of single units that were made into subsets by a stated rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
+    missing: dict[str, str] = Field(
+        default_factory=dict, description="metric -> why it has no value here"
+    )
+
+
 class Record(BaseModel):
     """The stored outcome of one cell, whatever happened to it."""
 
@@ -91,7 +102,13 @@ class Record(BaseModel):
     budget: int = Field(description="rows, forward and backward together")
     control: bool = Field(description="whether the method is a control, which is never ranked")
     sees_truth: bool = Field(default=False, description="whether the control was told the truth")
-    main_metric: str = Field(description="the metric that ranks methods on this task")
+    returns: Literal["subsets", "units"] = Field(
+        default="subsets", description="what the method returns"
+    )
+    family: str = Field(default="", description="of the method, as its card says")
+    on: str = Field(default="", description="what was attributed: the margin, or the value")
+    main_metric: str = Field(description="ranks methods on this task on the track of subsets")
+    units_metric: str = Field(default="", description="the same on the track of units")
     status: Status
     reason: str = Field(default="", description="why the status is not ok, in a sentence")
     lacks: list[str] = Field(
@@ -103,6 +120,10 @@ class Record(BaseModel):
     scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
     missing: dict[str, str] = Field(
         default_factory=dict, description="metric -> why it has no value here"
+    )
+    lifted: dict[str, Lifted] = Field(
+        default_factory=dict,
+        description="name of a lift -> scores of the subsets that it makes of a method's units",
     )
     metric_errors: dict[str, str] = Field(
         default_factory=dict, description="metric -> how its own code failed here"
@@ -119,7 +140,7 @@ class Record(BaseModel):
         default_factory=dict, description="seconds to build, attribute and score"
     )
     sources: dict[str, str] = Field(
-        description="'task', 'method' and 'metric NAME' -> first 16 hex digits of the SHA-256 "
-        "of their code, with what it imports"
+        description="'task', 'method', 'lifts', 'metric NAME' -> first 16 hex digits of the "
+        "SHA-256 of their code, with what it imports"
     )
     provenance: dict[str, Any] = Field(description="versions, commit, machine and device")

@@ -30,7 +30,14 @@ class TaskCard(Card):
     truth: Literal["planted", "enumerated", "none"] = Field(
         description="how the truth is known: planted by construction, enumerated, or not at all"
     )
-    main_metric: str = Field(description="the metric that ranks methods on this task")
+    main_metric: str = Field(
+        description="the metric that ranks methods on this task on the track of subsets"
+    )
+    units_metric: str = Field(
+        default="insertion_auc_resample",
+        description="the metric that ranks methods on the track of units; empty if the task has "
+        "nothing to ask there",
+    )
     chance: str = Field(default="", description="what a random attribution gets")
     ceiling: str = Field(default="", description="what a perfect attribution gets")
     data: str = Field(default="none needed", description="data set and where it comes from")

@@ -31,12 +31,16 @@ def task(
     Parameters
     ----------
     truth, main_metric
-        How the truth is known, and the metric that ranks methods on the task.
+        How the truth is known, and the metric that ranks methods on the task. Unless the card has a
+        ``units_metric`` of its own, single units are ranked by `unit_auroc` where a truth is
+        known, else by `insertion_auc_resample`.
     check
         Called with the parameters before anything runs; raises ValueError with one sentence.
     **card
         Other fields of `cards.TaskCard`.
     """
+    if truth != "none":
+        card = {"units_metric": "unit_auroc", **card}
 
     def register(function: FunctionT) -> FunctionT:
         made = _card(TaskCard, name, function, truth=truth, main_metric=main_metric, **card)

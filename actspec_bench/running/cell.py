@@ -9,15 +9,13 @@ import importlib
 import json
 import random
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable, Undefined
+from actspec_bench.errors import BudgetExceeded, Missing, NotApplicable
 from actspec_bench.metrics.outcome import Costs, Outcome
 from actspec_bench.problems.attribution import Attribution, checked_attribution
 from actspec_bench.problems.devices import described
@@ -25,9 +23,11 @@ from actspec_bench.problems.instance import Instance
 from actspec_bench.problems.needs import check_needs
 from actspec_bench.problems.problem import Problem
 from actspec_bench.problems.views import ScoringView, restarted
-from actspec_bench.records.privacy import sentence, without_folders
-from actspec_bench.registry.entries import Entry, methods, metrics, tasks
+from actspec_bench.records.privacy import sentence
+from actspec_bench.registry.entries import Entry, methods, tasks
+from actspec_bench.running.failures import failure
 from actspec_bench.running.peak import PeakMemory
+from actspec_bench.running.scoring import SIGNIFICANT_DIGITS, scored
 from actspec_bench.seeds import canonical_json, seed_from
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ __all__ = ["PHASES", "attributed", "built", "execute"]
 PHASES = ("build", "attribute", "score")
 STORED_SUBSETS = 64
 PROBE_ROWS = 16
-SIGNIFICANT_DIGITS = 9
 
 
 class _Phases:
@@ -87,7 +86,7 @@ def execute(
     except (MemoryError, torch.cuda.OutOfMemoryError):
         fields.update(status="oom", reason=f"out of memory in the {phases.current} phase")
     except (Exception, SystemExit) as error:
-        fields.update(_failure(error, phases.current))
+        fields.update(failure(error, phases.current))
     fields["phases"] = phases.seconds
     return fields
 
@@ -116,7 +115,7 @@ def _run(
         outcome = Outcome(
             attribution, problem, truth, costs, seed_from("metrics", cell.task_identity)
         )
-        _score(outcome, fields)
+        fields.update(scored(outcome, entry.card))
 
 
 def built(cell: Cell) -> Instance:
@@ -196,31 +195,6 @@ class _Probe:
             raise RuntimeError("the method changed the function or the data it was given")
 
 
-def _score(outcome: Outcome, fields: dict[str, Any]) -> None:
-    scores: dict[str, float] = {}
-    missing: dict[str, str] = {}
-    errors: dict[str, str] = {}
-    fields.update(scores=scores, missing=missing, metric_errors=errors)
-    for entry in metrics:
-        try:
-            found = entry.function(outcome)
-            try:
-                value = float(found)
-            except (TypeError, ValueError):
-                raise TypeError(f"it returned {found!r}; return a number") from None
-            if not np.isfinite(value):
-                raise ValueError(f"the value is {value}; raise Undefined with the reason")
-            scores[entry.name] = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-        except Undefined as reason:
-            missing[entry.name] = sentence(reason)
-        except Exception as error:
-            # A metric's own fault costs the method nothing but this metric.
-            why = _failure(error, "score")
-            missing[entry.name] = f"the metric failed: {why['reason']}"
-            errors[entry.name] = why["reason"]
-            fields["traceback"] = why.get("traceback", "")
-
-
 def _stored(attribution: Attribution) -> dict[str, Any]:
     info = attribution.info
     intervals = info.get("intervals_95")
@@ -250,18 +224,3 @@ def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - other libraries use the legacy generator
     torch.manual_seed(seed)
-
-
-def _failure(error: BaseException, phase: str) -> dict[str, Any]:
-    """Record fields of an exception; the traceback names files without their folders."""
-    if "can't allocate memory" in str(error):
-        return {"status": "oom", "reason": f"out of memory in the {phase} phase"}
-    if isinstance(error, SystemExit):
-        reason = f"the code called sys.exit({error.code!r}) in the {phase} phase"
-    else:
-        reason = sentence(f"{type(error).__name__}: {error}")
-    frames = [
-        f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    return {"status": "error", "reason": reason, "traceback": without_folders("\n".join(frames))}

@@ -8,6 +8,7 @@ from typing import Any
 
 from actspec_bench.data import present
 from actspec_bench.errors import UsageError, nearest
+from actspec_bench.metrics import lifts
 from actspec_bench.problems.meter import DEFAULT_BUDGET
 from actspec_bench.records.record import Cell
 from actspec_bench.registry.entries import Entry, methods, metrics, tasks
@@ -74,10 +75,11 @@ def plan_cells(suite: Suite) -> list[Cell]:
     if len(set(suite.budgets)) < len(suite.budgets):
         raise UsageError(f"a budget is given twice in {list(suite.budgets)}; give it once")
     for spec in task_specs:
-        main = tasks[spec.name].card.main_metric
-        if main not in metrics:
-            hint = nearest(main, [entry.name for entry in metrics])
-            raise UsageError(f"task {spec.name!r} names {main!r} as its main metric; {hint}")
+        card = tasks[spec.name].card
+        for main in filter(None, (card.main_metric, card.units_metric)):
+            if main not in metrics:
+                hint = nearest(main, [entry.name for entry in metrics])
+                raise UsageError(f"task {spec.name!r} names {main!r} as its main metric; {hint}")
     instances = [
         [
             Cell(task, tasks[task.name].card.version, instance, method, budget)
@@ -96,7 +98,7 @@ def plan_cells(suite: Suite) -> list[Cell]:
 def sources_of(cells: Sequence[Cell]) -> dict[str, dict[str, str]]:
     """Cell id -> digests of the code that the cell's numbers depend on.
 
-    The keys are ``"task"``, ``"method"`` and for each metric that is registered
+    The keys are ``"task"``, ``"method"``, ``"lifts"`` and for each metric that is registered
     ``"metric NAME"``.
     """
     seen: dict[tuple[str, str], str] = {}
@@ -108,6 +110,7 @@ def sources_of(cells: Sequence[Cell]) -> dict[str, dict[str, str]]:
         return seen[key]
 
     scored = {f"metric {entry.name}": entry_digest(entry) for entry in metrics}
+    scored["lifts"] = source_digest(str(lifts.__file__), lifts.__name__)[:SOURCE_DIGITS]
     return {
         cell.id: {
             "task": entry_digest(tasks[cell.task.name]),

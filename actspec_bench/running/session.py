@@ -223,6 +223,7 @@ def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Reco
     """Build a cell's record; fields that no record can hold make it an ``error``."""
     fields = dict(fields)
     device = fields.pop("device", {"device": None})
+    card, task = methods[cell.method.name].card, tasks[cell.task.name].card
     identity: dict[str, Any] = {
         "cell": cell.id,
         "task": cell.task.label,
@@ -236,9 +237,13 @@ def _record(cell: Cell, fields: dict[str, Any], sources: dict[str, str]) -> Reco
         "method_parameters": cell.method.parameters,
         "method_seed": cell.method_seed,
         "budget": cell.budget,
-        "control": methods[cell.method.name].card.control,
-        "sees_truth": methods[cell.method.name].card.sees_truth,
-        "main_metric": tasks[cell.task.name].card.main_metric,
+        "control": card.control,
+        "sees_truth": card.sees_truth,
+        "returns": card.returns,
+        "family": card.family,
+        "on": "" if card.control else cell.method.parameters.get("on", card.on),
+        "main_metric": task.main_metric,
+        "units_metric": task.units_metric,
         "sources": sources,
         "provenance": provenance() | device,
     }

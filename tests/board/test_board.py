@@ -33,11 +33,15 @@ def test_the_csv_is_tidy_and_holds_every_mean() -> None:
     by_metric = {row["metric"]: row for row in rows}
     assert float(by_metric["subset_f1"]["mean"]) == pytest.approx(0.3)
     assert float(by_metric["queries"]["mean"]) == 50
-    assert by_metric["unit_ap"]["mean"] == ""
-    assert by_metric["unit_ap"]["missing_because"] == "the metric was not known when this cell ran"
+    assert by_metric["redundancy"]["mean"] == ""
+    assert (
+        by_metric["redundancy"]["missing_because"] == "the metric was not known when this cell ran"
+    )
     assert {
+        "track",
         "task",
         "method",
+        "on",
         "budget",
         "metric",
         "mean",
@@ -54,7 +58,7 @@ def test_every_format_shows_the_same_mean_and_parses() -> None:
     for name in ("leaderboard.md", "leaderboard.html", "leaderboard.tex"):
         assert "0.250" in texts[name], name
     content = json.loads(texts["leaderboard.json"])
-    assert content["groups"][0]["entries"]["subset_f1"]["mean"] == 0.25
+    assert content["tracks"][0]["groups"][0]["entries"]["subset_f1"]["mean"] == 0.25
     assert texts["leaderboard.tex"].count(r"\toprule") == 1
     assert r"b\_c" in texts["leaderboard.tex"]
     assert "<script src" not in texts["leaderboard.html"]
@@ -63,20 +67,22 @@ def test_every_format_shows_the_same_mean_and_parses() -> None:
 
 def test_a_wide_board_has_short_heads_and_a_legend_of_every_column() -> None:
     tasks = [f"planted-parity[n={n},orders=(1,2,3,4),readout=decision]" for n in range(10, 20)]
-    many = [r for task in tasks for r in results({"a_b": [0.25] * 5}, task=task).records]
+    many = [
+        r for task in tasks for r in results({"a_b": [0.25] * 5, "c": [0.0] * 5}, task=task).records
+    ]
     texts = render(make_board(Results(many, [], CARDS)))
-    section = texts["leaderboard.md"].partition("## Budget 100 rows\n\n")[2]
+    section = texts["leaderboard.md"].partition("### Subsets: which units act jointly\n\n")[2]
     table, legend, _ = section.split("\n\n", 2)
     heads = [head.strip() for head in table.splitlines()[0].strip("|").split("|")]
-    assert heads == ["method", "overall", *(f"planted-parity [{i}]" for i in range(1, 11))]
+    assert heads == ["method", "on", "overall", *(f"planted-parity [{i}]" for i in range(1, 11))]
     assert table.count("**0.250**<br>[0.250, 0.250]") == 10
     assert legend.replace("<br>", "").splitlines() == [
         f"[{i}] {task}: subset_f1 ↑" for i, task in enumerate(tasks, start=1)
     ]
     tabular, legend = texts["leaderboard.tex"].split(r"\end{tabular}")
     rows = [line for line in tabular.splitlines() if line.endswith(r" \\")]
-    assert [row.count("&") for row in rows] == [11, 11, 11]
-    assert [row.split(" & ")[0].strip() for row in rows] == ["method", r"a\_b", ""]
+    assert [row.count("&") for row in rows] == [12] * 5
+    assert [row.split(" & ")[0].strip() for row in rows] == ["method", r"a\_b", "", "c", ""]
     assert rows[1].count(r"\textbf{0.250}") == rows[2].count("[0.250, 0.250]") == 10
     assert max(map(len, rows[0].split(" & "))) < 10
     for i, task in enumerate(tasks, start=1):

@@ -25,7 +25,7 @@ def test_points_that_share_their_rows_are_drawn_inside_the_panel(asked: tuple[in
     ]
     made.append(record("random", 0, 0.1, budget=2000, control=True, scores={"subset_f1": 0.1}))
     svg = "{http://www.w3.org/2000/svg}"
-    picture = ET.fromstring(render(make_board(Results(made, [], CARDS)))["recovery.svg"])
+    picture = ET.fromstring(render(make_board(Results(made, [], CARDS)))["subsets.svg"])
     (panel,) = picture.findall(f".//{svg}clipPath/{svg}rect")
     left, top, width, height = (float(panel.get(name)) for name in ("x", "y", "width", "height"))
     drawn = [g for g in picture.iter(f"{svg}g") if "clip-path" in g.attrib and len(g) == 2]

@@ -128,7 +128,7 @@ def test_records_name_their_machine_but_no_folder_or_user(finished: Path) -> Non
     assert record.provenance["packages"]["torch"]
     assert record.provenance["threads"] == 1
     scored = {f"metric {name}" for name in (*record.scores, *record.missing)}
-    assert set(record.sources) == {"task", "method"} | scored
+    assert set(record.sources) == {"task", "method", "lifts"} | scored
     assert all(len(code) == 16 for code in record.sources.values())
     text = (finished / "records.jsonl").read_text()
     assert str(Path.home()) not in text

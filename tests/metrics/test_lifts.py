@@ -1,0 +1,70 @@
+"""Units made into subsets: by sizes that the truth tells, and by scores that are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scoring import outcome, parity_sum
+
+from actspec_bench import Attribution, Truth, Undefined
+from actspec_bench.metrics.lifts import LIFTS, clusters_of_units, lifted, told_sizes
+
+
+def test_blocks_of_the_told_sizes_follow_the_order_of_the_units() -> None:
+    scores = np.array([0.1, 0.9, 0.5, 0.0, 0.8, 0.2])
+    order = np.argsort(-scores)
+    assert told_sizes(scores, order, [2, 1, 2]) == pytest.approx(
+        {(1,): 0.9, (1, 4): 1.7, (2, 5): 0.7}
+    )
+    assert told_sizes(scores, order, [3, 3]) == pytest.approx({(1, 2, 4): 2.2})
+    assert told_sizes(scores, order, [6]) == {}
+
+
+def test_units_within_a_tenth_of_each_other_are_one_subset() -> None:
+    scores = np.array([1.0, 0.95, 0.5, 0.0, 0.52, 0.3, 0.05])
+    assert clusters_of_units(scores) == pytest.approx({(0, 1): 1.95, (2, 4): 1.02, (5,): 0.3})
+    chained = np.array([1.0, 0.93, 0.86])
+    assert sorted(map(len, clusters_of_units(chained))) == [1, 2]
+    assert clusters_of_units(np.zeros(4)) == {}
+    assert clusters_of_units(np.array([0.0, 2.0])) == {(1,): 2.0}
+    assert list(clusters_of_units(np.ones(5))) == [(0, 1, 2, 3, 4)]
+
+
+def test_clusters_do_not_depend_on_the_scale_or_the_names_of_units() -> None:
+    scores = np.random.default_rng(0).choice([0.2, 0.21, 0.6, 1.0], 20)
+    found = clusters_of_units(scores)
+    assert set(clusters_of_units(7 * scores)) == set(found)
+    moved = np.random.default_rng(1).permutation(20)
+    renamed = {tuple(sorted(moved[list(s)].tolist())) for s in clusters_of_units(scores[moved])}
+    assert renamed == set(found)
+
+
+def test_exact_scores_of_disjoint_parities_are_lifted_to_the_truth() -> None:
+    terms = {(0, 3): 1.0, (1, 5): -0.75, (2, 4): 0.5}
+    scores = np.zeros(8)
+    for subset, coefficient in terms.items():
+        scores[list(subset)] = abs(coefficient) / 2
+    scored = outcome(parity_sum(terms, 8), Attribution.from_units(scores), Truth(terms, 8))
+    for name in LIFTS:
+        assert set(lifted(name, scored).subsets) == set(terms), name
+
+
+def test_what_the_truth_does_not_know_it_cannot_tell() -> None:
+    problem = parity_sum({(0,): 1.0}, 4)
+    scores = Attribution.from_units([1.0, 0, 0, 0])
+    with pytest.raises(Undefined, match="no known truth"):
+        lifted("sizes told", outcome(problem, scores))
+    with pytest.raises(Undefined, match="nothing is planted"):
+        lifted("sizes told", outcome(problem, scores, Truth({}, 4)))
+    assert lifted("clusters", outcome(problem, scores)).subsets == ((0,),)
+
+
+def test_ties_are_broken_at_random_and_gain_nothing_by_the_order_of_units() -> None:
+    truth = Truth({(0, 1): 1.0}, 6)
+    problem = parity_sum({(0, 1): 1.0}, 6)
+    flat = Attribution.from_units(np.ones(6))
+    hits = [
+        lifted("sizes told", outcome(problem, flat, truth, seed)).subsets == ((0, 1),)
+        for seed in range(600)
+    ]
+    assert np.mean(hits) == pytest.approx(1 / 15, abs=4 * (1 / 15 / 600) ** 0.5)
