@@ -19,6 +19,10 @@ Share = Annotated[float, Field(gt=0, le=1)]
     "actspec-paper",
     returns="subsets",
     family="spectral",
+    needs=("queries",),
+    rows="2 P (m + 1) for P pairs and the m units that thinning leaves; P = 1,000 or fewer",
+    fails="with few pairs a level nodes pass by chance; units that are mostly on or mostly off are "
+    "dropped unread",
     imports=("actspec_bench.methods.actspec.paper",),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435, and its authors' code, "
     "github.com/kylereing/ActSpec; Goldreich & Levin 1989",

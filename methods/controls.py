@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actspec_bench.problems.truth import Truth
 
 
-@method("random", returns="subsets", family="control", control=True)
+@method("random", returns="subsets", family="control", rows="0", control=True)
 def random(
     problem: Problem,
     *,
@@ -41,19 +41,19 @@ def random(
     return Attribution.from_subsets(drawn, n=problem.n)
 
 
-@method("constant", returns="units", family="control", control=True)
+@method("constant", returns="units", family="control", rows="0", control=True)
 def constant(problem: Problem) -> Attribution:
     """The score 1 for every unit; no queries."""
     return Attribution.from_units(np.ones(problem.n))
 
 
-@method("oracle", returns="subsets", family="control", control=True, sees_truth=True)
+@method("oracle", returns="subsets", family="control", rows="0", control=True, sees_truth=True)
 def oracle(problem: Problem, *, truth: Truth) -> Attribution:
     """The true subsets with their true coefficients."""
     return Attribution.from_subsets(truth.spectrum, n=problem.n)
 
 
-@method("anti-oracle", returns="subsets", family="control", control=True, sees_truth=True)
+@method("anti-oracle", returns="subsets", family="control", rows="0", control=True, sees_truth=True)
 def anti_oracle(problem: Problem, *, truth: Truth) -> Attribution:
     """Wrong on purpose: false subsets first, then the true ones with the wrong sign.
 

@@ -22,6 +22,9 @@ ROWS_A_CALL = 2**14
     "exact-wht",
     returns="subsets",
     family="spectral",
+    needs=("patterns",),
+    rows="2^n",
+    fails="n above 20, or 2^n above the budget",
     imports=("actspec_bench.fourier.spectrum",),
     citation="O'Donnell, Analysis of Boolean Functions, 2014, section 1.2",
 )
@@ -39,8 +42,6 @@ def exact_wht(problem: Problem, *, subsets: Annotated[int, Field(ge=1)] = 1000) 
     from actspec_bench.fourier.spectrum import patterns_of, walsh_hadamard_
 
     n = problem.n
-    if problem.kind == "interchange":
-        raise NotApplicable("real-valued activations have no grid of patterns to query")
     if n > LARGEST_N:
         raise NotApplicable(f"all 2^{n} patterns are too many: n must be at most {LARGEST_N}")
     if problem.remaining < 2**n:

@@ -22,11 +22,21 @@ KINDS = ("tasks", "methods", "metrics", "suites")
 @click.argument("kind", required=False, metavar="[tasks|methods|metrics|suites]")
 @plugin_option
 @json_option
-def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--markdown", is_flag=True, help="Print the methods' cards as a document (of methods alone)."
+)
+def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     """List tasks, methods, metrics and suites."""
+    if markdown and (kind != "methods" or as_json):
+        raise UsageError("--markdown is for `list methods`, without --json")
     if kind is not None and kind not in KINDS:
         raise UsageError(f"there is nothing called {kind!r} to list; {nearest(kind, list(KINDS))}")
     load_all(plugins)
+    if markdown:
+        from actspec_bench.registry import entries, telling
+
+        click.echo(telling.methods_document(entry.card for entry in entries.methods), nl=False)
+        return
     cards = {name: _cards(name) for name in KINDS if kind in (None, name)}
     if as_json:
         click.echo(json.dumps(cards, indent=1))
@@ -36,7 +46,8 @@ def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> N
             click.echo(f"\n{name}" if name != "tasks" else name)
         width = max(len(entry["name"]) for entry in entries)
         for entry in entries:
-            click.echo(f"  {entry['name']:<{width}}  {entry['summary']}")
+            told = f"  {entry['returns']:<7}" if name == "methods" else ""
+            click.echo(f"  {entry['name']:<{width}}{told}  {entry['summary']}")
 
 
 @click.command("show")

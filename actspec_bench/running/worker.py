@@ -59,6 +59,8 @@ def preload(cells: Sequence[Cell]) -> list[str]:
         "actspec_bench.running.cell",
         "scipy.optimize",
         "sklearn.metrics",
+        # What torch imports at the first backward pass of a process, which takes 0.8 s.
+        "torch.fx.experimental.symbolic_shapes",
         *sorted(built_in | named),
     ]
 

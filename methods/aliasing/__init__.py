@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     "actspec-alias",
     returns="subsets",
     family="spectral",
+    needs=("patterns", "uniform"),
+    rows="about (log2 n + 1) 2^b for 2^b bins, doubled until all energy is explained; up to B",
+    fails="where many small coefficients carry the energy it asks for all of its budget and "
+    "reports the largest few, less exactly",
     imports=("actspec_bench.methods.aliasing.search", "scipy.stats"),
     citation="Scheibler, Haghighatshoar & Vetterli 2013, arXiv:1310.1803; "
     "Li, Bradley, Pawar & Ramchandran 2015, arXiv:1508.06336",

@@ -44,16 +44,6 @@ BUDGET_ENDED = "the budget ended before all energy was explained"
 
 def search(problem: Problem, *, tau: float | None, fdr: float) -> Attribution:
     """Find the coefficients of ``problem``; see the method's docstring."""
-    if not problem.any_pattern or problem.kind == "interchange":
-        raise NotApplicable(
-            "the aliased search asks for patterns of its own choice, which real activations and "
-            "given rows cannot answer: use actspec"
-        )
-    if not problem.uniform:
-        raise NotApplicable(
-            "the aliased search finds coefficients under the uniform distribution, which is not "
-            "known to be this problem's: use actspec"
-        )
     return _Search(problem, fdr).run(tau)
 
 
