@@ -58,16 +58,23 @@ class MeteredModule(nn.Module):
         Counts rows, forward and backward apart.
     device
         Where the network is; rows may be elsewhere.
+    admit
+        Counts the rows of a forward pass, or refuses them.
     """
 
     def __init__(
-        self, network: nn.Module, meter: Meter, device: torch.device, readable: Callable[..., Any]
+        self,
+        network: nn.Module,
+        meter: Meter,
+        device: torch.device,
+        admit: Callable[[Tensor], None],
     ) -> None:
         super().__init__()
         self.network = network
         self._meter = meter
         self._device = device
-        self._readable = readable
+        self._admit = admit
+        self.eval()
 
     def forward(self, x: Float[Tensor, "rows n"]) -> Float[Tensor, " rows"]:
         """Return the margin of each row.
@@ -77,7 +84,7 @@ class MeteredModule(nn.Module):
         BudgetExceeded
             ``x`` has more rows than remain; none of them is evaluated.
         """
-        self._readable(x)
+        self._admit(x)
         output: Tensor = self.network(x.to(self._device)).to(x.device)
         if torch.is_grad_enabled() and output.requires_grad:
             output = _CountedBackward.apply(output, self._meter)  # type: ignore[no-untyped-call]
