@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -257,8 +258,9 @@ def interchange(
             )
         if rows is not None and not torch.isfinite(rows).all():
             raise ValueError(f"the layer's activations for {what} are not all finite: drop those")
-    number = inputs_of(activations)
+    number: Tensor | Callable[[], Tensor] = partial(inputs_of, activations)
     if heldout is None:
+        number = inputs_of(activations)
         seen, aside, told = kept_aside(number, explained=FOREGROUND_ROWS)
         if told:
             notes = (*notes, told)

@@ -136,9 +136,7 @@ class Problem:
         sampler = self._source.sampler
         if not isinstance(sampler, Empirical):
             return None
-        if sampler.inputs is None:
-            return torch.arange(len(sampler.rows))
-        return in_order_met(sampler.inputs)
+        return in_order_met(sampler.number)
 
     @property
     def budget(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -37,12 +38,20 @@ class Empirical:
     values
         (N,) what was measured at each, if nothing else is known of the function.
     inputs
-        (N,) number of the independent input that each row is; None if each is one.
+        (N,) number of the independent input that each row is, or what tells it when it is asked;
+        None if each is one.
     """
 
     rows: Tensor
     values: Tensor | None = None
-    inputs: Tensor | None = None
+    inputs: Tensor | Callable[[], Tensor] | None = None
+
+    @cached_property
+    def number(self) -> Tensor:
+        """Number of the independent input that each row is, (N,)."""
+        if self.inputs is None:
+            return torch.arange(len(self.rows))
+        return self.inputs if isinstance(self.inputs, Tensor) else self.inputs()
 
     def __call__(self, k: int, generator: torch.Generator) -> Tensor:
         """Draw ``k`` rows."""

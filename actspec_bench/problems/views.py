@@ -56,8 +56,7 @@ def resampled(problem: Problem, seed: int) -> Problem:
     source = problem._source
     if not isinstance(source.sampler, Empirical):
         return problem
-    rows, values, inputs = source.sampler.rows, source.sampler.values, source.sampler.inputs
-    inputs = torch.arange(len(rows)) if inputs is None else inputs
+    rows, values, inputs = source.sampler.rows, source.sampler.values, source.sampler.number
     chosen = torch.randint(
         0, len(rows), (len(rows),), generator=torch.Generator().manual_seed(seed)
     )
