@@ -14,11 +14,12 @@ from actspec_bench.records.record import Cell
 from actspec_bench.registry.entries import Entry, methods, metrics, tasks
 from actspec_bench.registry.sourcehash import source_digest
 from actspec_bench.registry.specs import Spec
-from actspec_bench.running.suites import DEFAULT_INSTANCES, Suite, find_suite
+from actspec_bench.running.suites import CONTROLS, DEFAULT_INSTANCES, Suite, find_suite
 
 __all__ = ["choose_suite", "plan_cells", "sources_of"]
 
 SOURCE_DIGITS = 16
+BUILT_IN = "actspec_bench."
 
 
 def choose_suite(
@@ -43,10 +44,19 @@ def choose_suite(
     return replace(
         base,
         tasks=(tuple(task_texts) or base.tasks) + there,
-        methods=tuple(method_texts) or base.methods,
+        methods=tuple(method_texts) or _with_own(base.methods),
         budgets=tuple(budgets) or base.budgets,
+        searches=() if budgets or method_texts else base.searches,
         instances=instances or base.instances,
     )
+
+
+def _with_own(named: tuple[str, ...]) -> tuple[str, ...]:
+    """Methods that a suite names, and those that plug-ins and installed packages brought."""
+    brought = [
+        entry.name for entry in methods if not entry.function.__module__.startswith(BUILT_IN)
+    ]
+    return (*named, *brought) if named else ()
 
 
 def _has_data(task_text: str) -> bool:
@@ -74,6 +84,9 @@ def plan_cells(suite: Suite) -> list[Cell]:
                 raise UsageError(f"{kind} {label!r} is named twice; name it once")
     if len(set(suite.budgets)) < len(suite.budgets):
         raise UsageError(f"a budget is given twice in {list(suite.budgets)}; give it once")
+    work = [(budget, method) for budget in suite.budgets for method in method_specs]
+    for budget, texts in suite.searches:
+        work += [(budget, Spec.parse(text, methods)) for text in (*texts, *CONTROLS)]
     for spec in task_specs:
         card = tasks[spec.name].card
         for main in filter(None, (card.main_metric, card.units_metric)):
@@ -83,8 +96,7 @@ def plan_cells(suite: Suite) -> list[Cell]:
     instances = [
         [
             Cell(task, tasks[task.name].card.version, instance, method, budget)
-            for budget in suite.budgets
-            for method in method_specs
+            for budget, method in work
         ]
         for task in task_specs
         for instance in range(suite.instances)
