@@ -35,6 +35,7 @@ def attribute(name: str, problem: Problem, **params: Any) -> Attribution:
     entry = methods[name]
     if entry.card.sees_truth:
         raise UsageError(f"{name!r} is a control that needs the truth: run it on a task")
+    given = entry.resolve(params)
     check_needs(problem, entry.card.needs)
-    found = entry.function(problem, **entry.resolve(params))
+    found = entry.function(problem, **given)
     return checked_attribution(found, name, returns=entry.card.returns, n=problem.n)

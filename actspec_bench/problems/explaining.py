@@ -83,7 +83,8 @@ def global_generators_seeded(problem: Problem) -> Iterator[int]:
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
-        torch.manual_seed(seed)
+        # Not torch.manual_seed, which seeds those of GPUs too, where nothing puts them back.
+        torch.default_generator.manual_seed(seed)
         try:
             yield seed
         finally:

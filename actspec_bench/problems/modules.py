@@ -40,7 +40,7 @@ def separate_copy(module: nn.Module) -> nn.Module:
     for part in made.modules():
         part.training = False
         if isinstance(getattr(part, "inplace", None), bool):
-            part.inplace = False
+            setattr(part, "inplace", False)  # noqa: B010 - torch types attributes as modules
     return made.requires_grad_(False)
 
 

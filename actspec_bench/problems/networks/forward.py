@@ -156,11 +156,15 @@ class Undisturbed:
         return states
 
 
-def margin_of(target: int | Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+def margin_of(
+    target: int | Callable[[Any], Tensor],
+    of_class: Callable[[Tensor, int], Tensor] = class_margin,
+) -> Callable[[Any], Tensor]:
     """Return the function from a network's output to margins, (B,), that ``target`` names.
 
     For a class, its logit minus the best other logit; for a single output, the output itself,
-    target 0. Logits are the output, its ``logits``, or the first tensor of a tuple.
+    target 0. Logits are the output, its ``logits``, or the first tensor of a tuple. ``of_class``
+    computes the margin of a class from logits.
     """
     if callable(target):
         return target
@@ -176,7 +180,7 @@ def margin_of(target: int | Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
                 f"target {target} is not a class of an output of shape {tuple(logits.shape)}; "
                 "give a function from the output to (rows,) margins"
             )
-        return class_margin(logits, target)
+        return of_class(logits, target)
 
     return margin
 

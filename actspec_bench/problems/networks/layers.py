@@ -14,6 +14,7 @@ from actspec_bench.problems.kinds import FOREGROUND_ROWS, interchange
 from actspec_bench.problems.modules import separate_copy
 from actspec_bench.problems.networks.forward import Inputs, Undisturbed, margin_of
 from actspec_bench.problems.networks.replacing import Key, Site, UnitKind, Units, find_layer
+from actspec_bench.problems.readouts import ClassMargin
 from actspec_bench.problems.source import Readout, Source
 
 __all__ = ["layer_source"]
@@ -118,7 +119,7 @@ def layer_source(
         batch_rows=rows_per_batch(
             lambda k: function(activations[:1].expand(k, -1)), network.device
         ),
-        module=None if network.draws else lambda: WholeNetwork(cut),
+        module=None if network.draws else lambda: WholeNetwork(cut, target),
     )
 
 
@@ -271,13 +272,24 @@ class WholeNetwork(nn.Module):
     ----------
     cut
         The network, its layer and its units.
+    target
+        As for `layer_source`; the margin of a class is computed by modules too.
     """
 
-    def __init__(self, cut: _Cut) -> None:
+    def __init__(self, cut: _Cut, target: int | Callable[[Any], Tensor]) -> None:
         super().__init__()
-        self._cut = cut.apart()
-        self.model = self._cut.network.model
+        apart = cut.apart()
+        self.model = apart.network.model
+        self.read: nn.Module | None = None
+        self._cut = replace(apart, readout=margin_of(target, self._of_class))
+        self._cut.direct(apart.carrier)  # which tells the number of classes
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the margin of each row of units, (B, n) -> (B,)."""
         return self._cut.margin(x, copies=len(x))
+
+    def _of_class(self, logits: Tensor, target: int) -> Tensor:
+        if self.read is None:
+            self.read = ClassMargin(logits.shape[1], target)
+        margin: Tensor = self.read(logits)
+        return margin
