@@ -1,8 +1,7 @@
-"""What holds for every method, and what single ones give where it is known."""
+"""What single methods give where it is known; what holds for all is in `test_conformance`."""
 
 from __future__ import annotations
 
-import contextlib
 from itertools import permutations
 
 import numpy as np
@@ -15,32 +14,6 @@ from actspec_bench.errors import UsageError
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.problems.views import ScoringView, restarted
 from actspec_bench.registry.entries import methods
-
-UNIT_METHODS = ["integrated-gradients", "feature-ablation", "shapley-sampling"]
-
-
-def all_names() -> list[str]:
-    return [entry.name for entry in methods if not entry.card.sees_truth]
-
-
-@pytest.mark.parametrize("name", all_names())
-@pytest.mark.parametrize("budget", [1, 40, 700, 5000])
-def test_a_method_keeps_to_any_budget_or_says_why_not(name: str, budget: int) -> None:
-    for text in ("planted-parity[n=12,terms=2]", "digits-hidden", "planted-nothing"):
-        problem, _ = planted(text, 0, budget)
-        with contextlib.suppress(NotApplicable):
-            attribute(name, problem)
-        assert 0 <= problem.remaining <= budget
-
-
-@pytest.mark.parametrize("name", all_names())
-def test_same_seed_same_attribution(name: str) -> None:
-    found = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        problem, _ = planted("planted-parity[n=10,terms=2,noise=0.1]", 3, 3000)
-        found.append(attribute(name, problem))
-    assert found[0].as_dict() == found[1].as_dict()
 
 
 def test_exact_wht_is_exact_and_refuses_what_it_cannot_do() -> None:
@@ -88,24 +61,6 @@ def test_integrated_gradients_is_complete_and_splits_a_parity_evenly() -> None:
 def test_feature_ablation_is_the_change_when_one_unit_goes_to_the_baseline() -> None:
     found = attribute("feature-ablation", parity_sum(TERMS, 8))
     assert found.units() == pytest.approx([1, 0.75, 0.5, 1, 0.5, 0.5, 0, 0], abs=1e-6)
-
-
-@pytest.mark.parametrize("name", [*UNIT_METHODS, "actspec"])
-def test_units_may_be_listed_in_any_order(name: str) -> None:
-    """Renaming units renames the answer: importance is the same function of the unit."""
-    order = [4, 2, 7, 0, 5, 1, 6, 3]
-    moved = {tuple(sorted(order.index(i) for i in s)): c for s, c in TERMS.items()}
-    plain, renamed = (
-        attribute(name, restarted(parity_sum(terms, 8), budget=200_000, seed=0)).units(8)
-        for terms in (TERMS, moved)
-    )
-    assert renamed == pytest.approx(plain[order], abs=0.06)
-
-
-@pytest.mark.parametrize("name", all_names())
-def test_unknown_and_wrong_parameters_are_told(name: str) -> None:
-    with pytest.raises(UsageError, match="no parameter 'nonsense'"):
-        attribute(name, parity_sum(TERMS, 8), nonsense=1)
 
 
 def test_attribute_knows_its_methods_and_keeps_the_truth() -> None:
