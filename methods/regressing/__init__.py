@@ -1,0 +1,1 @@
+"""Draws of D and their values -> subsets, by regression on characters: behind `regressions`."""
