@@ -39,6 +39,7 @@ JOINT_ORDER = 10
 LEAST_IN_CELL = 2
 POOL = 65_536
 POOL_BATCH = 8192
+ENDLESS = 2**40
 
 
 def cells_of(pattern: Float[Tensor, "draws k"]) -> Int[Tensor, " draws"]:
@@ -47,7 +48,10 @@ def cells_of(pattern: Float[Tensor, "draws k"]) -> Int[Tensor, " draws"]:
 
 
 def joint_variance(
-    cell: Int[Tensor, " draws"], cells: int, values: Float[Tensor, "draws columns"]
+    cell: Int[Tensor, " draws"],
+    cells: int,
+    values: Float[Tensor, "draws columns"],
+    squares: Float[Tensor, "draws one"] | None = None,
 ) -> Float[Tensor, " columns"]:
     r"""Estimate :math:`V = E[E[f | c]^2] - (E f)^2`, without bias whatever the noise in a cell.
 
@@ -65,12 +69,15 @@ def joint_variance(
         Cell of each draw.
     values
         Functions to estimate it for, one a column.
+    squares
+        Their squares, where these are one column for all: values that differ in signs alone.
     """
-    counts, sums, squares = _sums(cell, cells, values)
+    squares = values.square() if squares is None else squares
+    counts, sums, within_cells = _sums(cell, cells, values, squares)
     paired = counts >= LEAST_IN_CELL
-    pairs = (sums.square() - squares)[paired] / (counts[paired] - 1)[:, None]
+    pairs = (sums.square() - within_cells)[paired] / (counts[paired] - 1)[:, None]
     draws = len(values)
-    mean_square = values.sum(0).square() - values.square().sum(0)
+    mean_square = values.sum(0).square() - squares.sum(0)
     within = pairs.sum(0) / counts[paired].sum().clamp(min=1)
     return within - mean_square / (draws * (draws - 1))
 
@@ -100,7 +107,8 @@ def beyond_parts(
         Draws in each of the 2^k cells; these may be more draws than have values.
     """
     cells = len(occupancy)
-    counts, sums, squares = _sums(cell, cells, values[:, None])
+    column = values[:, None]
+    counts, sums, squares = _sums(cell, cells, column, column.square())
     paired = counts >= LEAST_IN_CELL
     counts, sums, squares = counts[paired], sums[paired, 0], squares[paired, 0]
     if not len(counts):
@@ -115,15 +123,18 @@ def beyond_parts(
 
 
 def occupancy(
-    draw: Callable[[int], Float[Tensor, "draws n"]], subsets: Sequence[Subset]
+    draw: Callable[[int], Float[Tensor, "draws n"]] | None, subsets: Sequence[Subset]
 ) -> list[Int[Tensor, " cells"]]:
     """Count the patterns of 65,536 draws of D in each cell of each subset.
 
     Parameters
     ----------
     draw
-        Returns so many fresh patterns; no value is asked for.
+        Returns so many fresh patterns; no value is asked for. None where patterns are uniform:
+        cells then have equal shares of so many that their probabilities are exact.
     """
+    if draw is None:
+        return [torch.full((2 ** len(subset),), ENDLESS) for subset in subsets]
     counts = [torch.zeros(2 ** len(subset), dtype=torch.long) for subset in subsets]
     for _ in range(POOL // POOL_BATCH):
         pattern = draw(POOL_BATCH)
@@ -166,7 +177,10 @@ def joint_effects(
     variance = values.square().sum() / (draws - 1)
     joint = joint_variance(cell, cells, values[:, None])[0]
     beyond = torch.tensor(beyond_parts(cell, values, occupancy), dtype=values.dtype)
-    counts, sums, squares = (part.reshape(cells) for part in _sums(cell, cells, values[:, None]))
+    column = values[:, None]
+    counts, sums, squares = (
+        part.reshape(cells) for part in _sums(cell, cells, column, column.square())
+    )
     means = sums / counts.clamp(min=1)
     inverse = (occupancy.sum() + 1) / (occupancy + 1).to(values.dtype)
     sign = 1 - 2 * ((all_patterns(cells.bit_length() - 1) < 0).sum(1) % 2).to(values.dtype)
@@ -188,13 +202,15 @@ def joint_effects(
 
 
 def _sums(
-    cell: Int[Tensor, " draws"], cells: int, values: Float[Tensor, "draws columns"]
+    cell: Int[Tensor, " draws"],
+    cells: int,
+    values: Float[Tensor, "draws columns"],
+    squares: Float[Tensor, "draws squared"],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts (cells,), and sums of values and of their squares (cells, columns)."""
+    """Counts (cells,), and sums of values (cells, columns) and of squares (cells, squared)."""
+
+    def summed(part: Tensor) -> Tensor:
+        return torch.zeros(cells, part.shape[1], dtype=part.dtype).index_add(0, cell, part)
+
     counts = torch.bincount(cell, minlength=cells).to(values.dtype)
-    empty = torch.zeros(cells, values.shape[1], dtype=values.dtype)
-    return (
-        counts,
-        empty.index_add(0, cell, values),
-        empty.index_add(0, cell, values.square()),
-    )
+    return counts, summed(values), summed(squares)

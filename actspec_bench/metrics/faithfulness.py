@@ -171,9 +171,9 @@ def joint_share(outcome: Outcome) -> float:
     :math:`V_S = \sum_{\emptyset \ne T \subseteq S} \hat f(T)^2`. The score is the ratio of the
     sums over the ten top subsets of 2 to 10 units. Both are estimated from the function at 8192
     draws of D, without bias whatever the variance in each cell of patterns (see
-    `fourier.joint`), and the cells' probabilities from 65,536 draws; a pattern that none of
-    them has counts as one more draw would, so patterns that are impossible take the rest
-    towards zero.
+    `fourier.joint`), and the cells' probabilities, unless patterns are known to be uniform, from
+    65,536 draws; a pattern that none of them has counts as one more draw would, so patterns that
+    are impossible take the rest towards zero.
 
     Raises
     ------
@@ -204,8 +204,10 @@ def joint_share(outcome: Outcome) -> float:
     copies = values[:, None] * _random_signs(outcome, view, x)
     columns = torch.cat([values[:, None], copies], dim=1)
     cells = [cells_of(pattern[:, list(subset)]) for subset in joint]
-    pairs = list(zip(cells, occupancy(lambda k: view.pattern(view.sample(k)), joint), strict=True))
-    effects = [joint_variance(cell, len(held), columns) for cell, held in pairs]
+    sampled = None if view.uniform else lambda k: view.pattern(view.sample(k))
+    pairs = list(zip(cells, occupancy(sampled, joint), strict=True))
+    squares = values.square()[:, None]  # of the copies too
+    effects = [joint_variance(cell, len(held), columns, squares) for cell, held in pairs]
     whole = torch.stack(effects).sum(0)
     if not whole[0] > whole[1:].max():
         raise Undefined("the joint effect of the reported subsets cannot be told from zero")

@@ -10,7 +10,13 @@ import torch
 from scoring import rng
 from six_units import FOUND, PATTERNS, TERMS, explained, function
 
-from actspec_bench.fourier.joint import beyond_parts, cells_of, joint_effects, joint_variance
+from actspec_bench.fourier.joint import (
+    beyond_parts,
+    cells_of,
+    joint_effects,
+    joint_variance,
+    occupancy,
+)
 
 
 @pytest.mark.parametrize("dependent", [False, True])
@@ -62,9 +68,9 @@ def test_joint_effects_are_unbiased_whatever_the_noise_of_each_cell(k: int) -> N
         values = mean[cell] + spread[cell] * generator.normal(size=len(cell))
         values = torch.from_numpy(values - values.mean())
         cells = torch.from_numpy(cell)
-        occupancy = torch.from_numpy(generator.multinomial(65_536, p))
+        held = torch.from_numpy(generator.multinomial(65_536, p))
         whole = float(joint_variance(cells, 2**k, values[:, None])[0])
-        found.append((whole, beyond_parts(cells, values, occupancy)))
+        found.append((whole, beyond_parts(cells, values, held)))
     error = np.std(found, axis=0) / len(found) ** 0.5
     exact = np.array(brute_force(p, mean))
     assert np.all(np.abs(np.mean(found, axis=0) - exact) < 4 * error)
@@ -79,3 +85,15 @@ def test_joint_variance_is_a_mean_over_pairs_of_draws() -> None:
     expected = (3 * pairs[0] + 2 * pairs[1]) / 5 - np.mean(everywhere)
     found = joint_variance(cell, 4, torch.stack([values, 0 * values], 1))
     assert found.tolist() == pytest.approx([expected, 0])
+
+
+def test_uniform_patterns_have_their_exact_share_of_the_pool() -> None:
+    def draw(k: int) -> torch.Tensor:
+        return torch.randint(0, 2, (k, 6)).float() * 2 - 1
+
+    torch.manual_seed(0)
+    subsets = [(0,), (1, 4), (0, 2, 3, 5)]
+    for exact, drawn in zip(occupancy(None, subsets), occupancy(draw, subsets), strict=True):
+        share, pool = exact / exact.sum(), int(drawn.sum())
+        assert share.tolist() == [1 / len(exact)] * len(exact)
+        assert (share - drawn / pool).abs().max() < 5 * float(share[0] / pool) ** 0.5

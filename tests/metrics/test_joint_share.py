@@ -65,7 +65,7 @@ def test_joint_share_of_a_parity_of_biased_units_has_its_closed_form() -> None:
         return torch.where(torch.rand(k, 8, generator=generator) < q, 1.0, -1.0)
 
     base = parity_sum({tuple(range(order)): 1.0}, 8)
-    problem = Problem(replace(base._source, sampler=sampler))
+    problem = Problem(replace(base._source, sampler=sampler, uniform=False))
     found = Attribution.from_subsets({tuple(range(order)): 1.0})
     scores = [score("joint_share", outcome(problem, found, seed=s)) for s in range(8)]
     share = (4 * q * (1 - q)) ** order / (1 - (2 * q - 1) ** (2 * order))
