@@ -4,14 +4,11 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scoring import parity_sum
 
 from actspec_bench import NotApplicable, Problem
 from actspec_bench.registry.entries import tasks
@@ -20,7 +17,6 @@ from benchmarks.search.cells import cells, verdict
 from benchmarks.search.children import Child, race
 from benchmarks.search.contestants import CONTESTANTS, Contestant
 from benchmarks.search.regimes import CENTRE, QUICK, REGIMES, Figure, Regime
-from benchmarks.search.rivals import architectures, fourier_from_moebius
 from benchmarks.search.runs import Run, run_once
 from benchmarks.search.tables import wht_verdict
 from benchmarks.search.transforms import OURS, PASSES, Timing, transforms
@@ -187,36 +183,11 @@ def test_transforms_that_are_timed_agree() -> None:
     assert any(t.transform.startswith("scipy") and t.error is not None for t in found)
 
 
-def test_fourier_coefficients_of_a_moebius_transform() -> None:
-    rng = np.random.default_rng(0)
-    subsets = [s for size in range(5) for s in combinations(range(4), size)]
-    terms = dict(zip(subsets, rng.standard_normal(16), strict=True))
-    bits = np.array([[number >> i & 1 for i in range(4)] for number in range(16)])
-    values = sum(m * bits[:, list(s)].prod(1) for s, m in terms.items())
-    found = fourier_from_moebius(terms)
-    for subset in subsets[1:]:
-        chi = (1 - 2 * bits[:, list(subset)]).prod(1)
-        assert found[subset] == pytest.approx((values * chi).mean())
-    assert () not in found
-    with pytest.raises(NotApplicable, match="a term of 17 units"):
-        fourier_from_moebius({tuple(range(17)): 1.0})
-
-
-def test_pairwise_differences_find_disjoint_sets_and_merge_those_that_touch() -> None:
-    disjoint = {(0, 3): 1.0, (1, 4, 6): -0.7, (2, 7): 0.5}
-    problem = parity_sum(disjoint, 9)
-    found = architectures(problem, 5)
-    assert set(found) == set(disjoint)
-    assert problem.spent["forward"] == 9**2 + 9 + 2
-    assert sorted(found, key=lambda s: -found[s]) == sorted(
-        disjoint, key=lambda s: -abs(disjoint[s])
-    )
-    assert set(architectures(parity_sum({(0, 1): 1.0, (1, 2): 1.0}, 6), 2)) == {(0, 1, 2)}
-
-
-def test_pairwise_differences_of_two_units_are_refused() -> None:
-    with pytest.raises(NotApplicable, match="three units"):
-        architectures(Problem.from_function(lambda x: x[:, 0] * x[:, 1], 2), 1)
+def test_archdetect_is_told_how_many_pairs_interact_and_asks_in_one_row_and_its_negative() -> None:
+    disjoint = replace(SMALL, task="planted-parity[n=12,terms=2,order=3]")
+    run = run_once(CONTESTANTS["ArchDetect"], disjoint, 0, None)
+    assert (run.status, run.exact, run.queries) == ("ok", True, 12**2 + 12 + 2)
+    assert CONTESTANTS["ArchDetect"].budgets(disjoint) == (None,)
 
 
 @pytest.mark.parametrize("name", ["SPEX t=5", "ProxySPEX", "boofun GL"])

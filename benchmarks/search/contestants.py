@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actspec_bench import attribute
 from actspec_bench.registry.entries import methods
-from benchmarks.search.rivals import architectures, boofun_search, shapiq_search
+from benchmarks.search.rivals import boofun_search
 
 if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
@@ -80,8 +80,12 @@ def _method(name: str) -> Callable[[Problem, Regime, int], Mapping[Subset, float
     return find
 
 
-def _shapiq(degree: int | None) -> Callable[[Problem, Regime, int], Mapping[Subset, float]]:
-    return lambda problem, _, seed: shapiq_search(problem, seed, degree=degree)
+def _spex(degree: int) -> Callable[[Problem, Regime, int], Mapping[Subset, float]]:
+    return lambda problem, _, __: attribute("spex", problem, degree=degree).as_dict()
+
+
+def _proxyspex(problem: Problem, _: Regime, __: int) -> Mapping[Subset, float]:
+    return attribute("proxyspex", problem, samples=problem.remaining).as_dict()
 
 
 def _needs_patterns(regime: Regime) -> str:
@@ -96,10 +100,13 @@ def _not_boolean(regime: Regime) -> str:
     return _needs_patterns(regime)
 
 
-def _architectures(problem: Problem, regime: Regime, _: int) -> Mapping[Subset, float]:
+def _archdetect(problem: Problem, regime: Regime, _: int) -> Mapping[Subset, float]:
+    """In one row and its negative, told roughly how many pairs interact: n^2 + n + 2 rows."""
     sizes = regime.planted["orders"] or (regime.planted["order"],)
     terms = regime.planted["terms"]
-    return architectures(problem, sum(comb(sizes[j % len(sizes)], 2) for j in range(terms)))
+    pairs = sum(comb(sizes[j % len(sizes)], 2) for j in range(terms))
+    told = {"pairs": pairs, "contexts": 1, "singles": False, "on": "value"}
+    return attribute("archdetect", problem, **told).as_dict()
 
 
 def _uncounted(regime: Regime) -> str:
@@ -132,7 +139,7 @@ CONTESTANTS = {
         ),
         Contestant(
             "SPEX t=5",
-            _shapiq(5),
+            _spex(5),
             packages=("shapiq",),
             largest=16_000,
             refuses=_needs_patterns,
@@ -140,7 +147,7 @@ CONTESTANTS = {
         ),
         Contestant(
             "SPEX t=8",
-            _shapiq(8),
+            _spex(8),
             packages=("shapiq",),
             largest=16_000,
             refuses=_needs_patterns,
@@ -149,7 +156,7 @@ CONTESTANTS = {
         ),
         Contestant(
             "ProxySPEX",
-            _shapiq(None),
+            _proxyspex,
             packages=("shapiq", "lightgbm"),
             largest=4000,
             refuses=_needs_patterns,
@@ -158,7 +165,7 @@ CONTESTANTS = {
         ),
         Contestant(
             "ArchDetect",
-            _architectures,
+            _archdetect,
             plans=False,
             refuses=_uncounted,
             seconds=80,

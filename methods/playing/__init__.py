@@ -1,0 +1,1 @@
+"""Problem -> coalition game -> what the optional library shapiq reads from it."""
