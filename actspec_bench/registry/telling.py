@@ -16,7 +16,7 @@ FAMILIES = {
     "gradient": "Gradients",
     "backpropagation": "Rules of backpropagation, through modules",
     "perturbation": "Perturbations",
-    "intervention": "Interventions between rows",
+    "patching": "Patching between rows",
     "probe": "Probes",
     "control": "Controls",
 }
