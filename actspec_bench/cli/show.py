@@ -33,9 +33,10 @@ def list_command(kind: str | None, plugins: tuple[str, ...], as_json: bool, mark
         raise UsageError(f"there is nothing called {kind!r} to list; {nearest(kind, list(KINDS))}")
     load_all(plugins)
     if markdown:
-        from actspec_bench.registry import entries, telling
+        from actspec_bench.registry.entries import methods
+        from actspec_bench.registry.telling import methods_document
 
-        click.echo(telling.methods_document(entry.card for entry in entries.methods), nl=False)
+        click.echo(methods_document(entry.card for entry in methods), nl=False)
         return
     cards = {name: _cards(name) for name in KINDS if kind in (None, name)}
     if as_json:

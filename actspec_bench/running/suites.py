@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actspec_bench.errors import UsageError, nearest
 from actspec_bench.problems.meter import DEFAULT_BUDGET
 
-__all__ = ["DEFAULT_INSTANCES", "SUITES", "Suite", "find_suite"]
+__all__ = ["CONTROLS", "DEFAULT_INSTANCES", "KNOWN", "SUITES", "Suite", "find_suite"]
 
 DEFAULT_INSTANCES = 5
 

@@ -77,9 +77,9 @@ def test_options_without_a_command_run_the_default_suite(tmp_path: Path) -> None
     words = ("--dry-run", "--json", "--seeds", "1", "--data-dir", tmp_path)
     done = run(*words)
     planned = {cell["task"] for cell in json.loads(done.stdout)}
-    assert len(planned) == 6
+    assert len(planned) == 5
     (line,) = done.stderr.splitlines()
-    assert line.startswith("left out, since their data is not here: mnist-hidden, mnist-patches,")
+    assert line.startswith("left out, since their data is not here: mnist-hidden, mnist-recoded,")
     assert line.endswith("`python -m actspec_bench data fetch` gets it")
 
     for file in data_set("mnist").files:
@@ -87,8 +87,8 @@ def test_options_without_a_command_run_the_default_suite(tmp_path: Path) -> None
             handle.truncate(file.forms[0].size)
     done = run(*words)
     more = {cell["task"] for cell in json.loads(done.stdout)} - planned
-    assert more == {"mnist-hidden", "mnist-patches", "mnist-recoded"}
-    assert "not here: sst2-tokens, sst2-recoded;" in done.stderr
+    assert more == {"mnist-hidden", "mnist-recoded"}
+    assert "not here: sst2-recoded;" in done.stderr
 
 
 def test_list_and_show_tell_what_there_is() -> None:

@@ -13,11 +13,13 @@ import pytest
 from scoring import built, outcome, parity_sum, rng, score
 
 from actspec_bench import Attribution, NotApplicable, Truth, Undefined
+from actspec_bench.problems.needs import check_needs
 from actspec_bench.problems.views import restarted
 from actspec_bench.registry.entries import methods, metrics
+from actspec_bench.running.suites import KNOWN
 
 SCORED = [entry for entry in metrics if entry.card.family != "cost"]
-RIVALS = ["random", "constant", "anti-oracle", *(e.name for e in methods if not e.card.control)]
+RIVALS = ["random", "constant", "anti-oracle", *KNOWN]
 TASKS = [
     "planted-parity[n=12,terms=3,noise=0.05]",
     "planted-parity[n=12,terms=3,order=2,readout=decision,low=1.0]",
@@ -36,6 +38,7 @@ def attributed(text: str, name: str, seed: int) -> Attribution:
     entry = methods[name]
     extra = {"truth": instance.truth} if entry.card.sees_truth else {}
     problem = restarted(instance.problem, budget=5000, seed=seed)
+    check_needs(problem, entry.card.needs)
     return entry.function(problem, **entry.resolve({}), **extra)
 
 
