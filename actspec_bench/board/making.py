@@ -21,7 +21,7 @@ from actspec_bench.board.table import (
     TrackTable,
     Variant,
 )
-from actspec_bench.board.tracks import TOLD, TRACKS, on_track
+from actspec_bench.board.tracks import TRACKS, on_track, told_rows
 from actspec_bench.records.record import Record
 from actspec_bench.records.results import Results
 from actspec_bench.registry.cards import MetricCard, Track
@@ -34,7 +34,8 @@ FAILED = ("error", "timeout", "oom", "over-budget")
 
 def make_board(results: Results) -> Board:
     """Compute the board of ``results``."""
-    tracks = [_track(name, on_track(results, name)) for name in TRACKS]
+    told = told_rows(results)
+    tracks = [_track(name, on_track(results, name), told) for name in TRACKS]
     planned: dict[tuple[str, str, int], set[int]] = defaultdict(set)
     for record in results.records:
         planned[record.task, record.method, record.budget].add(record.instance)
@@ -59,8 +60,8 @@ def make_board(results: Results) -> Board:
     )
 
 
-def _track(name: Track, results: Results) -> TrackTable:
-    """Compute one track from the records that take part in it."""
+def _track(name: Track, results: Results, told: set[str]) -> TrackTable:
+    """Compute one track from the records that take part in it; rows that are told take no rank."""
     by_group: dict[Key, list[Record]] = defaultdict(list)
     planned: dict[Key, set[int]] = defaultdict(set)
     for record in results.records:
@@ -72,7 +73,7 @@ def _track(name: Track, results: Results) -> TrackTable:
     main_metrics = {r.task: r.main_metric for r in results.records}
     columns = sorted(m for m, card in results.metrics.items() if card.track in (name, None))
     groups = {
-        key: _group(key, by_group[key], planned[key], columns, main_metrics[key[0]])
+        key: _group(key, by_group[key], planned[key], columns, main_metrics[key[0]], told)
         for key in sorted(planned)
         if key[0] in main_metrics
     }
@@ -119,7 +120,12 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 
 
 def _group(
-    key: Key, records: list[Record], planned: set[int], columns: list[str], main: str
+    key: Key,
+    records: list[Record],
+    planned: set[int],
+    columns: list[str],
+    main: str,
+    told: set[str],
 ) -> Group:
     statuses: Counter[str] = Counter(record.status for record in records)
     if len(planned) > len(records):
@@ -131,7 +137,7 @@ def _group(
         method=method,
         on=max((record.on for record in records), default=""),
         control=any(record.control for record in records),
-        told=method.endswith(TOLD),
+        told=method in told,
         blind=any(record.control and not record.sees_truth for record in records),
         budget=budget,
         main_metric=main,

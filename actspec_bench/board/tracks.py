@@ -8,10 +8,7 @@ from actspec_bench.records.record import Record
 from actspec_bench.records.results import Results
 from actspec_bench.registry.cards import Track
 
-__all__ = ["TOLD", "TRACKS", "on_track"]
-
-#: End of the name of a row whose lift is told something by the truth.
-TOLD = " + sizes told"
+__all__ = ["TRACKS", "on_track", "told_rows"]
 
 #: Track -> its question, in the order in which boards show them.
 TRACKS: dict[Track, str] = {
@@ -38,23 +35,35 @@ def on_track(results: Results, track: Track) -> Results:
         )
     lifts = sorted({lift for record in results.records for lift in record.lifted})
     costs = {name for name, card in results.metrics.items() if card.family == "cost"}
-    bare = {r.method for r in results.records if r.returns == "units" and not r.control}
     records, pending = [], []
     for record in results.records:
-        rows = _lifted(record, lifts, costs) if record.method in bare else [record]
-        records += rows
+        bare = record.returns == "units" and not record.control
+        records += _lifted(record, lifts, costs) if bare else [record]
     for cell in results.pending:
-        names = [f"{cell['method']} + {lift}" for lift in lifts]
-        rows_due: list[dict[str, Any]] = [cell | {"method": name} for name in names]
-        pending += rows_due if cell["method"] in bare else [cell]
+        rows = [cell | {"method": _row(cell["method"], lift)} for lift in lifts]
+        pending += rows if cell.get("scores_units") else [cell]
     return Results(records, pending, results.metrics)
+
+
+def told_rows(results: Results) -> set[str]:
+    """Names of the rows whose lift is told something by the truth, which are not ranked."""
+    return {
+        _row(record.method, lift)
+        for record in results.records
+        for lift, lifted in record.lifted.items()
+        if lifted.told
+    }
+
+
+def _row(method: str, lift: str) -> str:
+    return f"{method} + {lift}"
 
 
 def _lifted(record: Record, lifts: list[str], costs: set[str]) -> list[Record]:
     spent = {name: value for name, value in record.scores.items() if name in costs}
     rows = []
     for lift in lifts:
-        update: dict[str, Any] = {"method": f"{record.method} + {lift}", "scores": spent}
+        update: dict[str, Any] = {"method": _row(record.method, lift), "scores": spent}
         if lift in record.lifted:
             own = record.lifted[lift]
             update |= {"scores": own.scores | spent, "missing": own.missing}

@@ -7,7 +7,7 @@ stands with two lifts, each named in its row, and never with its bare units.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,21 +22,24 @@ if TYPE_CHECKING:
     from actspec_bench.fourier import Subset
     from actspec_bench.metrics.outcome import Outcome
 
-__all__ = ["LIFTS", "clusters_of_units", "lifted", "told_sizes"]
+__all__ = ["LIFTS", "TOLD", "clusters_of_units", "lifted", "told_sizes"]
 
 LEAST_SHARE = 0.1
 MOST_UNITS = 64
-ALIKE = 0.9
+ALIKE = 0.98
 
 
 def told_sizes(
-    scores: Float[ndarray, " n"], order: Int[ndarray, " n"], sizes: list[int]
+    scores: Float[ndarray, " n"], order: Int[ndarray, " n"], true: Sequence[Subset]
 ) -> dict[Subset, float]:
-    """Subsets of the true sizes, which the truth tells: an upper bound for scores of units.
+    """Subsets of the true sizes, which the truth tells, in the better of two layouts.
 
-    For each size d of which there are m, the m blocks of d units in the order of importance: the
-    first d units, the next d, and so on. Units that score 0 are in none, nor is what is left of
-    fewer than d. A subset counts for the sum of its units' scores.
+    *End to end*: the first units in the order of importance are one subset of the size of the
+    true subset with the largest coefficient, the next units one of the size of the next, and so
+    on. *Nested*: for each size d of which there are m, the m blocks of the first d units, the next
+    d, and so on, all sizes from the first unit on. The layout that holds more true subsets is
+    taken, end to end if both hold as many. Units that score 0 are in none, nor is what is left of
+    too few. A subset counts for the sum of its units' scores.
 
     Parameters
     ----------
@@ -44,25 +47,33 @@ def told_sizes(
         Importance of each unit, at least 0.
     order
         Units, most important first.
-    sizes
-        Of the true subsets, in any order.
+    true
+        True subsets, the one with the largest coefficient first.
     """
     ranked = [int(unit) for unit in order if scores[unit] > 0]
-    found: dict[Subset, float] = {}
-    for size, count in sorted(Counter(sizes).items()):
-        for start in range(0, min(count * size, len(ranked) - size + 1), size):
-            block = tuple(sorted(ranked[start : start + size]))
-            found[block] = float(scores[list(block)].sum())
-    return found
+    ends = np.cumsum([len(subset) for subset in true]).tolist()
+    spans = [(end - len(subset), end) for subset, end in zip(true, ends, strict=True)]
+    nested = [
+        (start, start + size)
+        for size, count in Counter(map(len, true)).items()
+        for start in range(0, count * size, size)
+    ]
+    layouts = [
+        {tuple(sorted(ranked[start:end])) for start, end in layout if end <= len(ranked)}
+        for layout in (spans, nested)
+    ]
+    best = max(layouts, key=lambda layout: len(layout.intersection(true)))
+    return {block: float(scores[list(block)].sum()) for block in sorted(best)}
 
 
 def clusters_of_units(scores: Float[ndarray, " n"]) -> dict[Subset, float]:
     """Subsets of the units that score alike, told nothing.
 
-    Of at most 64 units that score a tenth of the highest or more, those are one subset whose
-    scores lie within 10% of each other: clusters by complete linkage of the logarithms of scores,
-    cut at -log 0.9 (Sorensen 1948; scipy.cluster.hierarchy). Units of one parity have equal
-    scores in most methods. A subset counts for the sum of its units' scores.
+    Of the units that score a tenth of the highest or more, at most 64 (those that tie with the
+    65th left out), those are one subset whose scores lie within 2% of each other: clusters by
+    complete linkage of the logarithms of scores, cut at -log 0.98 (Sorensen 1948;
+    scipy.cluster.hierarchy). Units of one parity have equal scores in most methods; units of a
+    layer hardly ever do, and so most stand alone. A subset counts for the sum of its units' scores.
 
     Parameters
     ----------
@@ -73,8 +84,13 @@ def clusters_of_units(scores: Float[ndarray, " n"]) -> dict[Subset, float]:
 
     if not scores.any():
         return {}
-    top = np.argsort(-scores, kind="stable")[:MOST_UNITS]
-    top = np.sort(top[scores[top] >= LEAST_SHARE * scores.max()])
+    least = LEAST_SHARE * scores.max()
+    if len(scores) > MOST_UNITS:
+        beyond = np.sort(scores)[-MOST_UNITS - 1]
+        least = max(least, np.nextafter(beyond, np.inf))
+    top = np.flatnonzero(scores >= least)
+    if not len(top):
+        return {}
     if len(top) == 1:
         return {(int(top[0]),): float(scores[top[0]])}
     merged = linkage(np.log(scores[top])[:, None], method="complete")
@@ -85,15 +101,16 @@ def clusters_of_units(scores: Float[ndarray, " n"]) -> dict[Subset, float]:
 
 def _told(outcome: Outcome) -> dict[Subset, float]:
     truth = outcome.truth
-    if truth is None or not truth.spectrum:
-        why = "the task has no known truth" if truth is None else "nothing is planted"
-        raise Undefined(f"{why}, which this lift would be told the sizes of")
+    if truth is None:
+        raise Undefined("the task has no known truth, which this lift would be told the sizes of")
     scores = outcome.attribution.units(outcome.problem.n)
     shuffled = outcome.generator("ties").permutation(len(scores))
     order = shuffled[np.argsort(-scores[shuffled], kind="stable")]
-    return told_sizes(scores, order, [len(subset) for subset in truth.spectrum])
+    true = sorted(truth.spectrum, key=lambda subset: (-abs(truth.spectrum[subset]), subset))
+    return told_sizes(scores, order, true)
 
 
+#: The lift that the truth tells something.
 TOLD = "sizes told"
 LIFTS: dict[str, Callable[[Outcome], dict[Subset, float]]] = {
     TOLD: _told,
@@ -107,6 +124,9 @@ def lifted(name: str, outcome: Outcome) -> Attribution:
     Raises
     ------
     Undefined
-        The truth would have to tell what it does not know.
+        The truth would have to tell what it does not know; or nothing is planted, where scores of
+        units, which are never all zero, have no way to report nothing.
     """
+    if outcome.truth is not None and not outcome.truth.spectrum:
+        raise Undefined("nothing is planted, and scores of units cannot report nothing")
     return Attribution.from_subsets(LIFTS[name](outcome), n=outcome.problem.n)

@@ -27,10 +27,17 @@ REDUNDANCY_DRAWS = 4096
 
 
 def _true_and_top(outcome: Outcome) -> tuple[set[Subset], list[Subset]]:
-    """Return the K true subsets and the top K reported ones."""
+    """Return the K true subsets and the top K reported ones.
+
+    A method that says in ``info["order"]`` how large its subsets can be is not asked where all
+    true ones are larger: its score would be a zero by construction.
+    """
     truth = set(outcome.known_truth().spectrum)
     if not truth:
         raise Undefined("nothing is planted: there is no subset to find")
+    order = outcome.attribution.info.get("order")
+    if isinstance(order, int) and order < min(map(len, truth)):
+        raise Undefined(f"it reports subsets of up to {order} units, and no true one is so small")
     return truth, outcome.attribution.top(len(truth), outcome.generator("ties"))
 
 
@@ -110,6 +117,7 @@ def _indicators(subsets: list[Subset], n: int) -> Float[ndarray, "subsets n"]:
 @metric(
     "coefficient_error",
     family="recovery",
+    of_coefficients=True,
     track="subsets",
     higher_is_better=False,
     needs_truth=True,

@@ -12,7 +12,7 @@ from torch import Tensor
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.meter import Meter
 
-__all__ = ["Evaluator", "Noise"]
+__all__ = ["Evaluator", "Noise", "checked_finite"]
 
 
 class Evaluator:
@@ -121,6 +121,13 @@ class Noise:
     def _normal(self, *shape: int) -> Tensor:
         drawn = torch.from_numpy(self._draws.standard_normal(shape))
         return drawn.to(torch.get_default_dtype())
+
+
+def checked_finite(values: Tensor) -> Tensor:
+    """Return values, or raise ValueError where one is not finite."""
+    if not torch.isfinite(values).all():
+        raise ValueError("the function returned a value that is not finite (NaN or infinity)")
+    return values
 
 
 class _Metered(torch.autograd.Function):

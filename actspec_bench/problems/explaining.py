@@ -22,6 +22,7 @@ __all__ = [
     "aggregated",
     "explained",
     "global_generators_seeded",
+    "spread_rows",
 ]
 
 On = Literal["margin", "value"]
@@ -34,7 +35,9 @@ def explained(problem: Problem, on: On) -> Callable[[Tensor], Tensor]:
 
 
 def affordable_rows(problem: Problem, cost: int) -> Float[Tensor, "rows n"]:
-    """Return the foreground rows that can be explained at ``cost`` rows of budget each, in order.
+    """Return the foreground rows that can be explained at ``cost`` rows of budget each.
+
+    Where these are not all, they are spread evenly over the foreground.
 
     Raises
     ------
@@ -46,7 +49,17 @@ def affordable_rows(problem: Problem, cost: int) -> Float[Tensor, "rows n"]:
             f"one row costs {cost:,} queries and {problem.remaining:,} of the budget of "
             f"{problem.budget:,} remain"
         )
-    return problem.foreground[: problem.remaining // cost]
+    return spread_rows(problem.foreground, problem.remaining // cost)
+
+
+def spread_rows(rows: Float[Tensor, "rows n"], count: int) -> Float[Tensor, "chosen n"]:
+    """Return so many of the rows, evenly spread from the first on; all if there are no more.
+
+    Rows to explain may stand class by class: the first ones would be of one class alone.
+    """
+    if count >= len(rows):
+        return rows
+    return rows[[place * len(rows) // count for place in range(count)]]
 
 
 def aggregated(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from actspec_bench.errors import NotApplicable
+from actspec_bench.problems.evaluation import checked_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +84,11 @@ class MeteredModule(nn.Module):
         ------
         BudgetExceeded
             ``x`` has more rows than remain; none of them is evaluated.
+        ValueError
+            The network returned a value that is not finite.
         """
         self._admit(x)
-        output: Tensor = self.network(x.to(self._device)).to(x.device)
+        output = checked_finite(self.network(x.to(self._device))).to(x.device)
         if torch.is_grad_enabled() and output.requires_grad:
             output = _CountedBackward.apply(output, self._meter)  # type: ignore[no-untyped-call]
         return output

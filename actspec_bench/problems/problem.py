@@ -10,7 +10,7 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.problems.distinct import in_order_met
-from actspec_bench.problems.evaluation import Evaluator, Noise
+from actspec_bench.problems.evaluation import Evaluator, Noise, checked_finite
 from actspec_bench.problems.kinds import binary, given
 from actspec_bench.problems.meter import DEFAULT_BUDGET, Meter
 from actspec_bench.problems.modules import MeteredModule
@@ -217,10 +217,7 @@ class Problem:
         self._meter.spend(x.shape[0], "forward")
 
     def _margin(self, x: Tensor) -> Tensor:
-        output = self._evaluate(x, self._meter)
-        if not torch.isfinite(output).all():
-            raise ValueError("the function returned a value that is not finite (NaN or infinity)")
-        return self._noise(x, output)
+        return self._noise(x, checked_finite(self._evaluate(x, self._meter)))
 
     @staticmethod
     def from_function(

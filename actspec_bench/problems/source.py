@@ -70,7 +70,8 @@ class Source:
         (B, n) -> (B,), differentiable where the function is.
     module
         Makes ``margin`` as a network of modules that may be hooked, apart from all others; None
-        where ``margin`` is none. A ``margin`` that is a network itself is copied.
+        where ``margin`` is none, or is noisy, which a network is not. A ``margin`` that is a
+        network itself is copied.
     sampler
         ``(k, generator) -> (k, n)``: draws from the problem's distribution D; an `Empirical`
         where D is a data set.
@@ -115,7 +116,9 @@ class Source:
 
     def __post_init__(self) -> None:
         check_units(self.n)
-        if self.module is None and isinstance(self.margin, nn.Module):
+        if self.noise:
+            object.__setattr__(self, "module", None)
+        elif self.module is None and isinstance(self.margin, nn.Module):
             network = self.margin
             object.__setattr__(self, "module", lambda: separate_copy(network))
         if self.readout not in get_args(Readout):

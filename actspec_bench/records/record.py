@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from actspec_bench.registry.entries import tasks
+from actspec_bench.registry.entries import methods, tasks
 from actspec_bench.registry.specs import Spec
 from actspec_bench.seeds import digest, seed_from
 
-__all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Lifted", "Record", "Status"]
+__all__ = ["SCHEMA_VERSION", "STATUSES", "Cell", "Lifted", "Record", "Status", "planned"]
 
 SCHEMA_VERSION = 2
 Status = Literal["ok", "error", "timeout", "oom", "over-budget", "skipped"]
@@ -75,6 +75,7 @@ class Lifted(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    told: bool = Field(default=False, description="whether the truth told the rule something")
     scores: dict[str, float] = Field(default_factory=dict, description="metric -> value")
     missing: dict[str, str] = Field(
         default_factory=dict, description="metric -> why it has no value here"
@@ -144,3 +145,28 @@ class Record(BaseModel):
         "SHA-256 of their code, with what it imports"
     )
     provenance: dict[str, Any] = Field(description="versions, commit, machine and device")
+
+
+def _scores_units(cell: Cell | Record) -> bool:
+    """Whether the method scores single units and is no control: boards lift what it returns."""
+    if isinstance(cell, Record):
+        return cell.returns == "units" and not cell.control
+    card = methods[cell.method.name].card
+    return card.returns == "units" and not card.control
+
+
+def planned(cell: Cell | Record) -> dict[str, Any]:
+    """What a cell is, for boards while it has no record and to tell versions apart."""
+    return {
+        "cell": cell.id if isinstance(cell, Cell) else cell.cell,
+        "task": cell.task.label if isinstance(cell, Cell) else cell.task,
+        "task_version": cell.task_version,
+        "task_parameters": cell.task.parameters if isinstance(cell, Cell) else cell.task_parameters,
+        "instance": cell.instance,
+        "method": cell.method.label if isinstance(cell, Cell) else cell.method,
+        "method_parameters": (
+            cell.method.parameters if isinstance(cell, Cell) else cell.method_parameters
+        ),
+        "budget": cell.budget,
+        "scores_units": _scores_units(cell),
+    }

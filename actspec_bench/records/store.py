@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from actspec_bench.errors import StoreError
-from actspec_bench.records.record import SCHEMA_VERSION, Cell, Record
+from actspec_bench.records.record import SCHEMA_VERSION, Cell, Record, planned
 from actspec_bench.records.results import (
     FILE,
     Results,
@@ -137,7 +137,7 @@ class Store:
     def _restore(self, results: Results) -> None:
         """Fill a new store with published results, so that a run adds to them."""
         cells: list[tuple[str, str, str | None]] = [
-            (r.cell, canonical_json(_planned(r)), _to_json(r)) for r in results.records
+            (r.cell, canonical_json(planned(r)), _to_json(r)) for r in results.records
         ]
         cells += [(cell["cell"], canonical_json(cell), None) for cell in results.pending]
         with self._writing():
@@ -181,7 +181,7 @@ class Store:
 
         Records that are there already stay, and count again if they had been set aside.
         """
-        rows = [(cell.id, canonical_json(_planned(cell))) for cell in cells]
+        rows = [(cell.id, canonical_json(planned(cell))) for cell in cells]
         with self._writing():
             self.db.executemany(
                 "INSERT INTO cells (id, planned) VALUES (?, ?) "
@@ -278,19 +278,3 @@ class Store:
 
 def _to_json(record: Record) -> str:
     return canonical_json(record.model_dump())
-
-
-def _planned(cell: Cell | Record) -> dict[str, Any]:
-    """What a cell is, for boards while it has no record and to tell versions apart."""
-    return {
-        "cell": cell.id if isinstance(cell, Cell) else cell.cell,
-        "task": cell.task.label if isinstance(cell, Cell) else cell.task,
-        "task_version": cell.task_version,
-        "task_parameters": cell.task.parameters if isinstance(cell, Cell) else cell.task_parameters,
-        "instance": cell.instance,
-        "method": cell.method.label if isinstance(cell, Cell) else cell.method,
-        "method_parameters": (
-            cell.method.parameters if isinstance(cell, Cell) else cell.method_parameters
-        ),
-        "budget": cell.budget,
-    }

@@ -63,6 +63,10 @@ class MethodCard(Card):
 
     returns: Literal["subsets", "units"]
     family: str = Field(description="such as spectral, gradient, perturbation, control")
+    coefficients: Literal["fourier", "other"] = Field(
+        default="fourier",
+        description="of the subsets: signed Fourier coefficients, or numbers of its own",
+    )
     needs: tuple[Need, ...] = Field(
         default=(),
         description="what a problem must offer, or the method is skipped with the reason: a "
@@ -92,6 +96,9 @@ class MetricCard(Card):
     family: Literal["recovery", "faithfulness", "cost"]
     track: Track | None = Field(
         default=None, description="the question that it answers, if not one for both tracks"
+    )
+    of_coefficients: bool = Field(
+        default=False, description="whether it compares coefficients, which must be Fourier's"
     )
     higher_is_better: bool
     needs_truth: bool = False

@@ -12,7 +12,6 @@ FAMILIES = {
     "spectral": "Spectral: coefficients of characters",
     "regression": "Regressions on characters",
     "interaction": "Interactions",
-    "game": "Cooperative games",
     "gradient": "Gradients",
     "backpropagation": "Rules of backpropagation, through modules",
     "perturbation": "Perturbations",

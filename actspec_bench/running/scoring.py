@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actspec_bench.errors import Undefined
-from actspec_bench.metrics.lifts import LIFTS, lifted
+from actspec_bench.metrics.lifts import LIFTS, TOLD, lifted
 from actspec_bench.records.privacy import sentence
 from actspec_bench.registry.entries import Entry, metrics
 from actspec_bench.running.failures import failure
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SIGNIFICANT_DIGITS", "scored"]
 
 SIGNIFICANT_DIGITS = 9
+NOT_FOURIER = "the method's coefficients are no Fourier coefficients"
 BARE_UNITS = "the method scores single units: it is asked for subsets through its lifts"
 
 
@@ -32,10 +33,16 @@ def scored(outcome: Outcome, card: MethodCard) -> dict[str, Any]:
     """
     own = list(metrics)
     if card.returns == "subsets" or card.control:
-        return _each(outcome, own)
+        if card.coefficients == "fourier":
+            return _each(outcome, own)
+        comparable = [entry for entry in own if not entry.card.of_coefficients]
+        fields = _each(outcome, comparable)
+        fields["missing"] |= {e.name: NOT_FOURIER for e in own if e.card.of_coefficients}
+        return fields
     asked = [entry for entry in own if entry.card.track == "subsets"]
     fields = _each(outcome, [entry for entry in own if entry not in asked])
     fields["missing"] |= dict.fromkeys((entry.name for entry in asked), BARE_UNITS)
+    asked = [entry for entry in asked if not entry.card.of_coefficients]
     fields["lifted"] = {}
     for name in LIFTS:
         try:
@@ -44,7 +51,7 @@ def scored(outcome: Outcome, card: MethodCard) -> dict[str, Any]:
             found = {"missing": dict.fromkeys((e.name for e in asked), sentence(reason))}
         fields["metric_errors"] |= found.pop("metric_errors", {})
         fields |= {"traceback": told} if (told := found.pop("traceback", "")) else {}
-        fields["lifted"][name] = found
+        fields["lifted"][name] = found | {"told": name == TOLD}
     return fields
 
 

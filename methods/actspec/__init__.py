@@ -21,7 +21,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
     family="spectral",
     imports=("actspec_bench.methods.actspec.search", "scipy.stats", "sklearn.linear_model"),
     citation="Reing, Ver Steeg & Galstyan 2025, arXiv:2501.15435, section 3",
-    rows="up to B; of a data set no more than it has inputs and a half of B of mixtures",
+    rows="up to B: draws of D or inputs of a data set, each once, and mixtures of them",
     fails="claims little of fewer than 1,000 inputs; ranks sets of units that explain, so that a "
     "unit that says the same as one taken scores nothing however much ablating it changes",
 )

@@ -87,7 +87,7 @@ def screen(queries: Queries, units: list[int], pool: Tensor) -> Screen:
     change = max(LEAST_CHANGE * float(clean.var()), rounding)
     clear = noise <= rounding or CHANGE_Z**2 * noise <= change
     flips = max(int(FLIP_SHARE * queries.remaining / len(units)), FLIPS[0])
-    if not clear and 2 * (CHANGE_Z * noise / change) ** 2 > flips:
+    if not clear and 2 * (CHANGE_Z * noise) ** 2 > flips * change**2:
         return Screen(units, {}, len(units))
     flips = min(flips, FLIPS[1])
     base, clean = base[:flips], clean[:flips]

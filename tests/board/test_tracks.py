@@ -26,7 +26,7 @@ def mixed() -> Results:
         units = {"units_metric": "unit_auroc", "returns": "units", "on": "margin"}
         subsets = {"units_metric": "unit_auroc", "on": "value"}
         lifted = {
-            "sizes told": {"scores": {"subset_f1": 1.0}},
+            "sizes told": {"scores": {"subset_f1": 1.0}, "told": True},
             "clusters": {"scores": {"subset_f1": 0.4 + i / 100}},
         }
         made += [
@@ -100,11 +100,15 @@ def test_a_failed_cell_of_a_scorer_counts_in_each_of_its_rows() -> None:
 
 def test_cells_that_are_due_count_in_each_row() -> None:
     made = mixed()
-    cell = {"task": "planted-parity", "method": "scores", "instance": 5, "budget": 100}
-    found = tracks(Results(made.records, [cell], CARDS))
+    due = {"task": "planted-parity", "instance": 5, "budget": 100, "scores_units": True}
+    cells = [due | {"method": "scores"}, due | {"method": "new"}]
+    found = tracks(Results(made.records, cells, CARDS))
     assert found["units"].groups["planted-parity", "scores", 100].planned == 6
     assert found["subsets"].groups["planted-parity", CLUSTERS, 100].planned == 6
-    assert ("planted-parity", "scores", 100) not in found["subsets"].groups
+    assert found["subsets"].groups["planted-parity", TOLD, 100].planned == 6
+    rows = {key[1] for key in found["subsets"].groups}
+    assert {"new + clusters", "new + sizes told"} <= rows
+    assert not {"scores", "new"} & rows
 
 
 def test_a_task_with_nothing_to_ask_of_units_is_not_on_that_track() -> None:
@@ -120,7 +124,7 @@ def test_every_format_shows_both_tracks() -> None:
         assert "which units act jointly" in texts[name], name
         assert "which single units matter" in texts[name], name
         assert "scores + clusters" in texts[name], name
-        assert "upper bound" in texts[name], name
+        assert "told, not ranked" in texts[name], name
     assert texts["leaderboard.tex"].count(r"\toprule") == 2
     rows = list(csv.DictReader(io.StringIO(texts["leaderboard.csv"])))
     assert {(r["track"], r["method"], r["on"]) for r in rows if "scores" in r["method"]} == {

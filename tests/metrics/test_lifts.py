@@ -13,28 +13,46 @@ from actspec_bench.metrics.lifts import LIFTS, clusters_of_units, lifted, told_s
 def test_blocks_of_the_told_sizes_follow_the_order_of_the_units() -> None:
     scores = np.array([0.1, 0.9, 0.5, 0.0, 0.8, 0.2])
     order = np.argsort(-scores)
-    assert told_sizes(scores, order, [2, 1, 2]) == pytest.approx(
-        {(1,): 0.9, (1, 4): 1.7, (2, 5): 0.7}
+    assert told_sizes(scores, order, [(3, 4), (0,), (1, 2)]) == pytest.approx(
+        {(1, 4): 1.7, (2,): 0.5, (0, 5): 0.3}
     )
-    assert told_sizes(scores, order, [3, 3]) == pytest.approx({(1, 2, 4): 2.2})
-    assert told_sizes(scores, order, [6]) == {}
+    assert told_sizes(scores, order, [(0, 1, 3), (2, 4, 5)]) == pytest.approx({(1, 2, 4): 2.2})
+    assert told_sizes(scores, order, [(0, 1, 2, 3, 4, 5)]) == {}
 
 
-def test_units_within_a_tenth_of_each_other_are_one_subset() -> None:
-    scores = np.array([1.0, 0.95, 0.5, 0.0, 0.52, 0.3, 0.05])
-    assert clusters_of_units(scores) == pytest.approx({(0, 1): 1.95, (2, 4): 1.02, (5,): 0.3})
-    chained = np.array([1.0, 0.93, 0.86])
+def test_sizes_are_laid_end_to_end_or_nested_whichever_holds_more() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    order = np.arange(6)
+    disjoint = [(0, 1, 2), (3,), (4, 5)]
+    assert set(told_sizes(scores, order, disjoint)) == set(disjoint)
+    inside = [(0,), (0, 1), (0, 1, 2)]
+    assert set(told_sizes(scores, order, inside)) == set(inside)
+    pairs = [(0, 1), (2, 3), (4, 5)]
+    assert set(told_sizes(scores, order, pairs)) == set(pairs)
+
+
+def test_units_within_two_percent_of_each_other_are_one_subset() -> None:
+    scores = np.array([1.0, 0.99, 0.5, 0.0, 0.505, 0.3, 0.099, 0.101])
+    assert clusters_of_units(scores) == pytest.approx(
+        {(0, 1): 1.99, (2, 4): 1.005, (5,): 0.3, (7,): 0.101}
+    )
+    chained = np.array([1.0, 0.985, 0.97])
     assert sorted(map(len, clusters_of_units(chained))) == [1, 2]
     assert clusters_of_units(np.zeros(4)) == {}
     assert clusters_of_units(np.array([0.0, 2.0])) == {(1,): 2.0}
     assert list(clusters_of_units(np.ones(5))) == [(0, 1, 2, 3, 4)]
 
 
-def test_clusters_do_not_depend_on_the_scale_or_the_names_of_units() -> None:
-    scores = np.random.default_rng(0).choice([0.2, 0.21, 0.6, 1.0], 20)
+@pytest.mark.parametrize(
+    "size", [(20, [0.2, 0.201, 0.6, 1.0]), (100, [0.5, 0.6, 0.7, 0.8, 0.9, 1.0])]
+)
+def test_clusters_do_not_depend_on_the_scale_or_the_names_of_units(size) -> None:
+    n, levels = size
+    scores = np.random.default_rng(0).choice(levels, n)
     found = clusters_of_units(scores)
+    assert found
     assert set(clusters_of_units(7 * scores)) == set(found)
-    moved = np.random.default_rng(1).permutation(20)
+    moved = np.random.default_rng(1).permutation(n)
     renamed = {tuple(sorted(moved[list(s)].tolist())) for s in clusters_of_units(scores[moved])}
     assert renamed == set(found)
 
@@ -54,9 +72,16 @@ def test_what_the_truth_does_not_know_it_cannot_tell() -> None:
     scores = Attribution.from_units([1.0, 0, 0, 0])
     with pytest.raises(Undefined, match="no known truth"):
         lifted("sizes told", outcome(problem, scores))
-    with pytest.raises(Undefined, match="nothing is planted"):
-        lifted("sizes told", outcome(problem, scores, Truth({}, 4)))
+    for name in LIFTS:
+        with pytest.raises(Undefined, match="nothing is planted"):
+            lifted(name, outcome(problem, scores, Truth({}, 4)))
     assert lifted("clusters", outcome(problem, scores)).subsets == ((0,),)
+
+
+def test_of_more_units_than_it_takes_a_tie_at_the_end_is_left_out_whole() -> None:
+    scores = np.concatenate([np.full(60, 1.0), np.full(10, 0.5)])
+    assert set(clusters_of_units(scores)) == {tuple(range(60))}
+    assert clusters_of_units(np.ones(100)) == {}
 
 
 def test_ties_are_broken_at_random_and_gain_nothing_by_the_order_of_units() -> None:

@@ -160,3 +160,16 @@ def test_redundancy_of_independent_subsets_is_zero_on_average() -> None:
     scores = [score("redundancy", outcome(problem, found, seed=s)) for s in range(100)]
     assert abs(np.mean(scores)) < 4 * np.std(scores) / 10
     assert np.mean(scores) < 1 / 4096  # what the squares alone would give
+
+
+def test_a_method_is_not_asked_where_all_true_subsets_are_larger_than_its_own() -> None:
+    truth = Truth({(0, 1, 2): 1.0, (3, 4, 5): 0.5}, 8)
+    problem = parity_sum(dict(truth.spectrum), 8)
+    for name in ("subset_recall", "subset_precision", "subset_f1", "subset_jaccard"):
+        pairs = Attribution.from_subsets({(0, 1): 1.0}, n=8, info={"order": 2})
+        with pytest.raises(Undefined, match="up to 2 units, and no true one is so small"):
+            score(name, outcome(problem, pairs, truth))
+        triples = Attribution.from_subsets({(0, 1, 2): 1.0}, n=8, info={"order": 3})
+        assert score(name, outcome(problem, triples, truth)) > 0
+        mixed = Truth({(0, 1): 1.0, (3, 4, 5): 0.5}, 8)
+        assert score(name, outcome(problem, pairs, mixed)) > 0

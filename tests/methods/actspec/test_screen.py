@@ -45,3 +45,16 @@ def test_noise_that_would_hide_a_change_keeps_every_unit() -> None:
     result = screened(problem, list(range(64)))
     assert (result.units, result.influence, result.doubtful) == (list(range(64)), {}, 64)
     assert problem.remaining == 2000 - 2 * BASES
+
+
+def test_rare_noise_on_a_constant_keeps_every_unit() -> None:
+    """The first values are all 0, and one of them is not when they are asked again."""
+    calls = 0
+
+    def seldom(x: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return torch.zeros(len(x)).index_fill(0, torch.tensor([0]), float(calls == 2))
+
+    result = screened(Problem.from_function(seldom, 12, budget=2000), list(range(12)))
+    assert (result.units, result.influence) == (list(range(12)), {})
