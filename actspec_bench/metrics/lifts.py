@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import product
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,14 +34,14 @@ ALIKE = 0.98
 def told_sizes(
     scores: Float[ndarray, " n"], order: Int[ndarray, " n"], true: Sequence[Subset]
 ) -> dict[Subset, float]:
-    """Subsets of the true sizes, which the truth tells, in the better of two layouts.
+    """Subsets of the true sizes, which the truth tells, laid out as serves best.
 
-    *End to end*: the first units in the order of importance are one subset of the size of the
-    true subset with the largest coefficient, the next units one of the size of the next, and so
-    on. *Nested*: for each size d of which there are m, the m blocks of the first d units, the next
-    d, and so on, all sizes from the first unit on. The layout that holds more true subsets is
-    taken, end to end if both hold as many. Units that score 0 are in none, nor is what is left of
-    too few. A subset counts for the sum of its units' scores.
+    *End to end*: the first units in the order of importance are one subset, the next units another,
+    and so on, of the true sizes in the order that holds most true subsets. *Nested*: for each size
+    d of which there are m, the m blocks of the first d units, the next d, and so on, all sizes from
+    the first unit on. The layout that holds more true subsets is taken, end to end if both hold
+    as many. Units that score 0 are in none, nor is what is left of too few. A subset counts for the
+    sum of its units' scores.
 
     Parameters
     ----------
@@ -48,22 +50,46 @@ def told_sizes(
     order
         Units, most important first.
     true
-        True subsets, the one with the largest coefficient first.
+        The true subsets.
     """
     ranked = [int(unit) for unit in order if scores[unit] > 0]
-    ends = np.cumsum([len(subset) for subset in true]).tolist()
-    spans = [(end - len(subset), end) for subset, end in zip(true, ends, strict=True)]
+    wanted, counts = set(true), Counter(map(len, true))
+
+    def block(start: int, size: int) -> Subset:
+        return tuple(sorted(ranked[start : start + size]))
+
     nested = [
-        (start, start + size)
-        for size, count in Counter(map(len, true)).items()
+        block(start, size)
+        for size, count in counts.items()
         for start in range(0, count * size, size)
+        if start + size <= len(ranked)
     ]
-    layouts = [
-        {tuple(sorted(ranked[start:end])) for start, end in layout if end <= len(ranked)}
-        for layout in (spans, nested)
-    ]
-    best = max(layouts, key=lambda layout: len(layout.intersection(true)))
-    return {block: float(scores[list(block)].sum()) for block in sorted(best)}
+    layouts = (_end_to_end(block, wanted, counts, len(ranked)), nested)
+    best = max(layouts, key=lambda layout: len(wanted.intersection(layout)))
+    return {subset: float(scores[list(subset)].sum()) for subset in best}
+
+
+def _end_to_end(
+    block: Callable[[int, int], Subset], wanted: set[Subset], counts: Counter[int], units: int
+) -> list[Subset]:
+    """Blocks of so many of each size, one after the other, in the order that holds most wanted.
+
+    By dynamic programming over how many of each size are laid: they say where the next begins.
+    """
+    sizes = sorted(counts)
+    best: dict[tuple[int, ...], tuple[int, list[Subset]]] = {(0,) * len(sizes): (0, [])}
+    for laid in product(*(range(counts[size] + 1) for size in sizes)):
+        end = sum(map(mul, laid, sizes))
+        for at, size in enumerate(sizes):
+            before = (*laid[:at], laid[at] - 1, *laid[at + 1 :])
+            if before not in best or end > units:
+                continue
+            hits, blocks = best[before]
+            new = block(end - size, size)
+            tried = (hits + (new in wanted), [*blocks, new])
+            if laid not in best or tried[0] > best[laid][0]:
+                best[laid] = tried
+    return max(best.values(), key=lambda found: (found[0], len(found[1])))[1]
 
 
 def clusters_of_units(scores: Float[ndarray, " n"]) -> dict[Subset, float]:
@@ -106,8 +132,7 @@ def _told(outcome: Outcome) -> dict[Subset, float]:
     scores = outcome.attribution.units(outcome.problem.n)
     shuffled = outcome.generator("ties").permutation(len(scores))
     order = shuffled[np.argsort(-scores[shuffled], kind="stable")]
-    true = sorted(truth.spectrum, key=lambda subset: (-abs(truth.spectrum[subset]), subset))
-    return told_sizes(scores, order, true)
+    return told_sizes(scores, order, list(truth.spectrum))
 
 
 #: The lift that the truth tells something.

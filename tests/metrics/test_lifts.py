@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scoring import outcome, parity_sum
@@ -13,7 +15,7 @@ from actspec_bench.metrics.lifts import LIFTS, clusters_of_units, lifted, told_s
 def test_blocks_of_the_told_sizes_follow_the_order_of_the_units() -> None:
     scores = np.array([0.1, 0.9, 0.5, 0.0, 0.8, 0.2])
     order = np.argsort(-scores)
-    assert told_sizes(scores, order, [(3, 4), (0,), (1, 2)]) == pytest.approx(
+    assert told_sizes(scores, order, [(3, 4), (2,), (0, 3)]) == pytest.approx(
         {(1, 4): 1.7, (2,): 0.5, (0, 5): 0.3}
     )
     assert told_sizes(scores, order, [(0, 1, 3), (2, 4, 5)]) == pytest.approx({(1, 2, 4): 2.2})
@@ -25,10 +27,34 @@ def test_sizes_are_laid_end_to_end_or_nested_whichever_holds_more() -> None:
     order = np.arange(6)
     disjoint = [(0, 1, 2), (3,), (4, 5)]
     assert set(told_sizes(scores, order, disjoint)) == set(disjoint)
+    for sizes in permutations(disjoint):
+        assert set(told_sizes(scores, order, list(sizes))) == set(disjoint)
     inside = [(0,), (0, 1), (0, 1, 2)]
     assert set(told_sizes(scores, order, inside)) == set(inside)
     pairs = [(0, 1), (2, 3), (4, 5)]
     assert set(told_sizes(scores, order, pairs)) == set(pairs)
+
+
+def test_no_order_of_the_sizes_holds_more() -> None:
+    """Against all orders of the sizes, on random subsets and random orders of ten units."""
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        sizes = generator.integers(1, 4, 4).tolist()
+        true = {tuple(sorted(generator.permutation(10)[:size].tolist())) for size in sizes}
+        order = generator.permutation(10)
+        scores = np.ones(10)
+        found = told_sizes(scores, order, sorted(true))
+        hits = []
+        for laid in permutations(map(len, true)):
+            ends = np.cumsum(laid)
+            blocks = {
+                tuple(sorted(order[end - size : end].tolist()))
+                for end, size in zip(ends, laid, strict=True)
+                if end <= 10
+            }
+            hits.append(len(blocks & true))
+        assert len(true.intersection(found)) >= max(hits)
+        assert len(found) <= len(true)
 
 
 def test_units_within_two_percent_of_each_other_are_one_subset() -> None:

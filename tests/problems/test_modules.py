@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scoring import built, parity_sum
@@ -146,3 +148,22 @@ def test_a_need_that_is_not_met_is_told_before_anything_is_asked() -> None:
     with pytest.raises(NotApplicable, match="not known to be"):
         check_needs(layer, ("uniform",))
     check_needs(layer, ("gradient", "module", "queries"))
+
+
+def test_a_noisy_function_has_no_module_which_would_have_no_noise() -> None:
+    layer = built("digits-hidden").problem
+    assert layer.has_module
+    noisy = Problem(replace(layer._source, noise=1.0))
+    assert not noisy.has_module
+    with pytest.raises(NotApplicable, match="hooks the modules"):
+        attribute("deeplift", noisy)
+
+
+def test_a_module_that_returns_nan_says_so() -> None:
+    class Lost(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sum(1) / 0 * 0
+
+    problem = Problem(replace(parity_sum({(0,): 1.0}, 3)._source, margin=Lost(), module=None))
+    with pytest.raises(ValueError, match="not finite"):
+        problem.module()(problem.foreground)
