@@ -21,8 +21,8 @@ __all__ = [
 
 FORMATS = ("md", "csv", "json", "tex", "html")
 PICTURES = {
-    "subsets.svg": "Subsets: main metric against queries",
-    "units.svg": "Units: main metric against queries",
+    "subsets.svg": "Subsets: main metric of each task",
+    "units.svg": "Units: main metric of each task",
     "sweeps.svg": "Scores against a parameter of the task",
 }
 
@@ -36,12 +36,12 @@ def render(board: Board) -> dict[str, str]:
     """File name -> text of everything that is written beside records.jsonl."""
     from actspec_bench.board.markdown import to_markdown
     from actspec_bench.board.page import to_html
-    from actspec_bench.board.pictures import scores_against_queries
+    from actspec_bench.board.pictures import scores_of_methods
     from actspec_bench.board.sweeps import scores_by_parameter
     from actspec_bench.board.tex import to_tex
     from actspec_bench.board.tidy import to_csv, to_json
 
-    drawn = {f"{track.name}.svg": scores_against_queries(board, track) for track in board.tracks}
+    drawn = {f"{track.name}.svg": scores_of_methods(board, track) for track in board.tracks}
     swept = scores_by_parameter(board)
     if swept is not None:
         drawn["sweeps.svg"] = swept

@@ -190,7 +190,7 @@ def _ranked(
 
     Each two methods are compared on the instances that these two planned, at least five; those
     that planned fewer than five are left out. ``above_chance`` compares each with the controls
-    that see nothing. Where one alone could be ranked, nobody is.
+    that see nothing. Where one alone could be ranked, or all scored nothing at all, nobody is.
     """
     result = dict(groups)
     for task, budget in sorted({(key[0], key[2]) for key in groups}):
@@ -208,7 +208,9 @@ def _ranked(
         if not rivals:
             continue
         better = cards[groups[task, next(iter(rivals)), budget].main_metric].higher_is_better
+        found_something = not better or any(any(own.values()) for own in rivals.values())
         places = ranks(rivals, higher_is_better=better)
+        ranking = len(places) >= LEAST_RIVALS and found_something
         for method, own in rivals.items():
             above = [
                 clearly_better(*pair, higher_is_better=better)
@@ -218,7 +220,7 @@ def _ranked(
             key = (task, method, budget)
             result[key] = replace(
                 result[key],
-                rank=places.get(method) if len(places) >= LEAST_RIVALS else None,
+                rank=places.get(method) if ranking else None,
                 above_chance=all(above) if above else None,
             )
     return result

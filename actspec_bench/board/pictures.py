@@ -11,26 +11,34 @@ from actspec_bench.board.text import named
 from actspec_bench.figures import COLOURS, MARKERS, svg
 
 __all__ = [
+    "CONTROL_LINES",
     "draw_scores",
     "drawn_methods",
     "is_control",
     "method_styles",
-    "scores_against_queries",
+    "scores_of_methods",
     "small_multiples",
     "wrapped",
 ]
 
 COLUMNS = 3
 MOST_DRAWN = 12
+FIRST, OTHERS = "shares first place", "does not"
+CONTROL_LINES = {"oracle": "--", "random": ":"}
+# Of text in legends: what a letter and the key beside it take.
+LETTER_INCHES, KEY_INCHES = 0.075, 0.55
 NARROW = 1.5
 
 
-def scores_against_queries(board: Board, track: TrackTable) -> str:
-    """Small multiples, one a task: mean main metric with its interval, against mean rows used.
+def scores_of_methods(board: Board, track: TrackTable) -> str:
+    """Small multiples, one a task: mean main metric with its interval.
 
-    The oracle is a dashed line at its score, the random control a dotted one.
+    Against mean rows used where there are several budgets, or else method by method. The oracle
+    is a dashed line at its score, the random control a dotted one.
     """
     methods = drawn_methods(track)
+    if len(track.standings) == 1:
+        return _method_by_method(board, track, methods)
     styles = method_styles(sorted(m for m in methods if not is_control(track, m)))
 
     # Lines of controls first: matplotlib cannot place them on an axis that points have narrowed.
@@ -49,21 +57,75 @@ def scores_against_queries(board: Board, track: TrackTable) -> str:
     return small_multiples(len(track.tasks), min(COLUMNS, len(track.tasks)), methods, draw)
 
 
+def _method_by_method(board: Board, track: TrackTable, methods: list[str]) -> str:
+    """One line a method, the first on top; controls are lines across."""
+    (budget,) = track.standings
+    shown = [method for method in methods if not is_control(track, method)][::-1]
+
+    def draw(axes: list[Any]) -> None:
+        for axis, task in zip(axes, track.tasks, strict=False):
+            for method, line in CONTROL_LINES.items():
+                group = track.groups.get((task, method, budget))
+                if group is not None and group.main.mean is not None:
+                    axis.axvline(
+                        group.main.mean,
+                        color="#888888",
+                        linestyle=line,
+                        linewidth=1.2,
+                        label=method,
+                    )
+            for place, method in enumerate(shown):
+                group = track.groups.get((task, method, budget))
+                if group is None or group.main.mean is None:
+                    continue
+                own = group.main
+                low, high = (own.mean if end is None else end for end in (own.low, own.high))
+                axis.errorbar(
+                    [own.mean],
+                    [place],
+                    xerr=[[own.mean - low], [high - own.mean]],
+                    color=COLOURS[0] if group.first else COLOURS[1],
+                    label=FIRST if group.first else OTHERS,
+                    marker="o",
+                    markersize=4,
+                    capsize=2,
+                    linewidth=1.2,
+                )
+            axis.set_yticks(range(len(shown)), shown, fontsize=7)
+            axis.set_ylim(-0.7, len(shown) - 0.3)
+            axis.set_title(wrapped(task), fontsize=8.5)
+            axis.set_xlabel(named(track.main_metrics[task], board))
+
+    height = 1.2 + 0.17 * len(shown)
+    columns = min(COLUMNS, len(track.tasks))
+    legend = [FIRST, OTHERS, *CONTROL_LINES]
+    return small_multiples(len(track.tasks), columns, legend, draw, height=height)
+
+
 def drawn_methods(track: TrackTable) -> list[str]:
-    """Rows that pictures of a track draw: the first 12 of the largest budget, and controls."""
+    """Rows that pictures of a track draw: the first 12 of the largest budget, and controls.
+
+    Those that are told something are left out, as they are not ranked.
+    """
     if not track.standings:
         return []
-    rows = [s for s in track.standings[max(track.standings)] if s.shown]
+    rows = [s for s in track.standings[max(track.standings)] if s.shown and not s.told]
     first = [s.method for s in rows if not s.control][:MOST_DRAWN]
     return first + [s.method for s in rows if s.control]
 
 
 def small_multiples(
-    count: int, columns: int, methods: list[str], draw: Callable[[list[Any]], None]
+    count: int,
+    columns: int,
+    methods: list[str],
+    draw: Callable[[list[Any]], None],
+    *,
+    height: float = 3.1,
 ) -> str:
     """SVG of ``count`` panels that ``draw`` fills, with one legend of methods below."""
     columns = max(1, columns)
     rows = max(1, -(-count // columns))
+    size = (max(3.7 * columns, 5.5), height * rows + 0.6)
 
     def fill(figure: Any) -> None:
         axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
@@ -79,17 +141,25 @@ def small_multiples(
         ordered = [method for method in methods if method in shown]
         if ordered:
             handles = [shown[method] for method in ordered]
-            figure.legend(handles, ordered, loc="outside lower center", ncols=5, frameon=False)
+            widest = max(map(len, ordered)) * LETTER_INCHES + KEY_INCHES
+            figure.legend(
+                handles,
+                ordered,
+                loc="outside lower center",
+                ncols=max(1, min(5, int(size[0] / widest))),
+                frameon=False,
+            )
 
-    return svg((max(3.7 * columns, 5.5), 3.1 * rows + 0.6), fill)
+    return svg(size, fill)
 
 
 def method_styles(methods: list[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each method, which hang on its name and seldom on the others'."""
+    """Colour and marker of each row, which hang on its method's name and seldom on the others'."""
     places = len(COLOURS) * len(MARKERS)
     taken: dict[int, str] = {}
     for method in methods[:places]:
-        place = int(hashlib.sha256(method.encode()).hexdigest(), 16) % places
+        name = method.partition(" + ")[0]
+        place = int(hashlib.sha256(name.encode()).hexdigest(), 16) % places
         alike = {p % len(COLOURS) for p in taken}
         while place in taken or (place % len(COLOURS) in alike and len(alike) < len(COLOURS)):
             place = (place + 1) % places
@@ -116,7 +186,7 @@ def _draw(
     ]
     means = [group.main.mean or 0.0 for group in groups]
     if style is None:
-        line = {"oracle": "--", "random": ":"}.get(method)
+        line = CONTROL_LINES.get(method)
         if means and line:
             axis.axhline(means[-1], color="#888888", linestyle=line, linewidth=1.2, label=method)
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actspec_bench.board.pictures import (
+    CONTROL_LINES,
     draw_scores,
     drawn_methods,
     is_control,
@@ -109,7 +110,7 @@ def _draw(
     values, entries = zip(*points, strict=True)
     if style is not None:
         draw_scores(axis, values, entries, style, method)
-    elif method in ("oracle", "random"):
-        line = {"oracle": "--", "random": ":"}[method]
+    elif method in CONTROL_LINES:
+        line = CONTROL_LINES[method]
         means = [entry.mean for entry in entries]
         axis.plot(values, means, color="#888888", linestyle=line, linewidth=1.2, label=method)

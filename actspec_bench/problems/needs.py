@@ -24,15 +24,15 @@ _OFFERS: dict[str, tuple[Callable[[Problem], bool], str]] = {
     ),
     "queries": (
         lambda problem: problem.any_pattern,
-        "it chooses where to evaluate the function, and this problem answers only at given rows",
+        "it chooses where to evaluate, and this problem answers only at given rows: use actspec",
     ),
     "patterns": (
         lambda problem: problem.any_pattern and problem.kind != "interchange",
-        "it chooses patterns, and real-valued activations have no grid of patterns to query",
+        "it chooses patterns, and real activations have no grid of patterns: use actspec",
     ),
     "uniform": (
         lambda problem: problem.uniform,
-        "it needs on/off states that are uniform under D, and these are not known to be",
+        "it needs states that are uniform under D, and these are not known to be: use actspec",
     ),
     "layout": (
         lambda problem: problem.layout is not None,

@@ -81,8 +81,9 @@ SUITES = {
                 "planted-nothing",
                 "digits-hidden",
                 "digits-patches",
+                "digits-recoded",
             ),
-            with_data=("mnist-hidden", "mnist-recoded", "sst2-recoded"),
+            with_data=("mnist-hidden", "sst2-recoded"),
             methods=(*KNOWN, *CONTROLS),
         ),
         Suite(

@@ -38,6 +38,15 @@ def test_points_that_share_their_rows_are_drawn_inside_the_panel(asked: tuple[in
     assert (abs(one - other) < 0.01 * width) == (asked != (1000, 2000))
 
 
+def test_at_one_budget_methods_stand_line_by_line_and_controls_across() -> None:
+    scores = {"good": [0.9, 0.8, 0.9, 0.8, 0.9], "bad": [0.1, 0.2, 0.1, 0.2, 0.1]}
+    made = results(scores).records + results({"random": [0.0] * 5}, control=True).records
+    picture = render(make_board(Results(made, [], CARDS)))["subsets.svg"]
+    shown = re.findall(r">([^<>]+)</text>", picture)
+    assert {"good", "bad", "random", "shares first place", "does not"} <= set(shown)
+    assert "rows asked" not in picture
+
+
 def swept(values: dict[str, dict[str, object]]) -> Results:
     made = [
         record(m, i, 0.5 + i / 10, task=task, task_parameters=parameters, cell=f"{task}{m}{i}")
