@@ -24,7 +24,7 @@ from captum._utils.models.linear_model import SkLearnRidge
 from tabulate import tabulate
 
 from actspec_bench import Attribution, Problem, attribute
-from actspec_bench.problems.explaining import global_generators_seeded
+from actspec_bench.problems.explaining import global_generators_seeded, spread_rows
 from actspec_bench.problems.kinds import interchange
 from actspec_bench.problems.views import ScoringView, restarted
 from benchmarks.command import package_version
@@ -147,7 +147,7 @@ def lime(problem: Problem, info: dict[str, Any]) -> Tensor:
 
 
 def _explained(problem: Problem, info: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    return problem.foreground[: info["rows"]], problem.baseline[None]
+    return spread_rows(problem.foreground, info["rows"]), problem.baseline[None]
 
 
 CALLS: dict[str, tuple[Callable[[], Problem], Direct]] = {

@@ -20,7 +20,7 @@ CAPTUM = "captum 0.9 (BSD-3)"
 @method(
     "deeplift",
     returns="units",
-    family="gradient",
+    family="backpropagation",
     needs=("module",),
     on="margin",
     rows="4 R + 1 for R rows to explain",
@@ -56,7 +56,7 @@ def deeplift(problem: Problem, *, aggregate: Aggregate = "mean-absolute") -> Att
 @method(
     "deeplift-shap",
     returns="units",
-    family="gradient",
+    family="backpropagation",
     needs=("module",),
     on="margin",
     rows="4 R S + 1 for S baselines, B / 4 R of them",
@@ -91,7 +91,7 @@ def deeplift_shap(
 @method(
     "lrp",
     returns="units",
-    family="gradient",
+    family="backpropagation",
     needs=("module",),
     on="margin",
     rows="2 R + 1 for R rows to explain",
@@ -139,7 +139,7 @@ def lrp(
 @method(
     "guided-backprop",
     returns="units",
-    family="gradient",
+    family="backpropagation",
     needs=("module",),
     on="margin",
     rows="2 R + 1 for R rows to explain",
@@ -169,7 +169,7 @@ def guided_backprop(problem: Problem, *, aggregate: Aggregate = "mean-absolute")
 @method(
     "deconvolution",
     returns="units",
-    family="gradient",
+    family="backpropagation",
     needs=("module",),
     on="margin",
     rows="2 R + 1 for R rows to explain",

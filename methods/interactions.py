@@ -20,11 +20,12 @@ Correlation = Annotated[float, Field(gt=0, lt=1)]
     "integrated-hessians",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("gradient",),
     on="margin",
     rows="R (P (4 n + 2) + 1) + 1 for R rows to explain and P points of the path",
-    fails="splits a set of k > 2 units over its k^2 pairs and diagonal entries; where curvature "
-    "sits in kinks, as of ReLU networks, it is seen only at the scale of the step",
+    fails="splits a set of k > 2 units over its k^2 pairs and diagonal entries; sees kinks, as of "
+    "ReLU networks, only at the scale of the step; all subsets are reported, of noise too",
     imports=("actspec_bench.methods.interacting.hessians",),
     citation="Janizek, Sturmfels & Lee 2021, JMLR 22(104), definition of Integrated Hessians",
 )
@@ -37,8 +38,8 @@ def integrated_hessians(
 ) -> Attribution:
     r"""Second derivatives of the margin, integrated from the baseline to each row.
 
-    With h = x - x' and H the Hessian at :math:`x' + t h`, the paper's double integral over
-    :math:`\alpha` and :math:`\beta` depends on their product t alone, whose density is -ln t:
+    With h = x - x' and H the Hessian at :math:`x' + t h`, the paper's double integral depends on
+    the product t of its two variables alone, whose density is -ln t:
 
     .. math::
         \Gamma_{ij} &= h_i h_j \int_0^1 t (-\ln t) H_{ij}\,dt \\
@@ -47,8 +48,7 @@ def integrated_hessians(
 
     A pair's coefficient is :math:`\Gamma_{ij} + \Gamma_{ji}`, a unit's its diagonal entry: those of
     one row add up to f(x) - f(x'). So a product of two units, from 0, is half at the pair and a
-    quarter at each unit. Gauss's rule for the weight -ln t is exact for polynomials of degree up to
-    2 P - 1.
+    quarter at each unit. Gauss's rule for the weight -ln t is exact up to degree 2 P - 1.
 
     Columns of H are differences of metered gradients: of on/off units at -1 and +1, which is exact
     where f is multilinear; of activations ``step`` to each side. ``info`` has ``unaccounted``, by
@@ -57,13 +57,12 @@ def integrated_hessians(
     Parameters
     ----------
     points
-        Least points of the path; fewer if not one row affords them. Then come rows, and what is
-        left goes into more points, up to 32.
+        Least points of the path, fewer if not one row affords them; after all rows up to 32.
     step
         Distance to each side of an activation, in its standard deviations under D. On the
         digits network the sum misses 41% of the change at 0.1 and 9% at 1.
     aggregate
-        How rows are put together.
+        Of the rows explained, one too; see `explaining.aggregated`. Only the mean has signs.
     """
     from actspec_bench.methods.interacting.hessians import integrated_hessians as run
 
@@ -74,10 +73,12 @@ def integrated_hessians(
     "archdetect",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="n^2 + n + 2 a row and its baseline; of fewer, 2 (n + 1) and m (m - 1) for m units",
-    fails="sets that share a unit are merged; of dense functions few pairs stand out and are kept",
+    fails="sets that share a unit are merged; of dense functions few pairs stand out and are kept; "
+    "noise of two values or heavy tails is taken for pairs, in up to every run",
     calls="scipy (BSD-3)",
     imports=("actspec_bench.methods.interacting.differences", "scipy.stats"),
     citation="Tsang, Rambhatla & Liu 2020, arXiv:2006.10965, section 4",
@@ -92,8 +93,7 @@ def archdetect(
 ) -> Attribution:
     r"""Pairs by second differences in rows and their baselines, merged where they share a unit.
 
-    .. math:: \omega_{ij} = \operatorname{mean}_c \bigl( (f(c) - f(c^i) - f(c^j) + f(c^{ij})) / 4
-              \bigr)^2
+    .. math:: \omega_{ij} = E_c \bigl( (f(c) - f(c^i) - f(c^j) + f(c^{ij})) / 4 \bigr)^2
 
     over contexts c, where units i and j are switched to their other state. Contexts come in pairs,
     a row to explain and its baseline, each the other's other state; of on/off units a row and its
@@ -105,11 +105,9 @@ def archdetect(
     that noise does not explain, the limit of noise itself counting as the next: a mean square
     that one of all pairs exceeds one time in forty if the median pair is noise. Cuts after which
     a merged group would hold more than half of all units, but not all of its pairs, are passed
-    over: they connect everything and say nothing. On pure noise 2% of runs report anything
-    (200 seeds, n = 10, 1,000 rows).
-
-    Where not all pairs are affordable, they are those of the units that change f most alone. What
-    is left goes into further contexts, up to 64 pairs of them.
+    over: they connect everything. On pure normal noise 2% of runs report anything (200 seeds,
+    n = 10, 1,000 rows). Where not all pairs are affordable, they are those of the units that change
+    f most alone. What is left goes into further contexts, up to 64 pairs of them.
 
     Parameters
     ----------
@@ -132,6 +130,7 @@ def archdetect(
     "group-ablation",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R (G + 1) for R rows to explain and G < 2 n groups",
@@ -152,8 +151,8 @@ def group_ablation(
 
     Units are clustered by the absolute correlation of their activations under D (average linkage),
     which costs nothing, and the tree is cut at several heights; every cluster at any of them,
-    single units too, is ablated whole in each row to explain: more rows would tell nothing more.
-    Where units are independent, or all in one cluster, there is nothing to compare.
+    single units too, is ablated whole in each row. Of units that are independent, or all in one
+    cluster, there is nothing to compare.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def group_ablation(
     on
         What changes.
     aggregate
-        How rows are put together.
+        Of the rows explained, one too; see `explaining.aggregated`. Only the mean has signs.
     """
     from actspec_bench.methods.interacting.groups import ablate_groups
 
@@ -174,6 +173,7 @@ def group_ablation(
     "shapley-interactions",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R + 1 and 2 (n - 1) a permutation, 4 n - 6 with order 3; n / 2 permutations hold all "
@@ -185,32 +185,32 @@ def group_ablation(
 def shapley_interactions(
     problem: Problem,
     *,
-    order: Annotated[int, Field(ge=1, le=3)] = 2,
+    order: Annotated[int, Field(ge=1, le=3)] | None = None,
     sweeps: Annotated[int, Field(ge=1)] = 2,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
-    """Sampled Shapley interaction index of all subsets of up to two units, row against baseline.
+    """Sampled Shapley interaction index of pairs, or triples too, between baseline and row.
 
     The index of S is the mean discrete derivative in S at the units T before S, where S stands as
     a block in a random order of the units; for a single unit it is the Shapley value. Derivatives
     at neighbours in random permutations are unbiased samples of it. Permutations come in sweeps
     of n / 2, zigzags under a random renaming in which every two units are neighbours once, so that
-    pairs are sampled evenly; every second sweep of a row is the first backwards, whose T are the
-    complements. A subset that was not sampled in every row is not reported. At 10,000 rows and
-    n = 64 pairs have two or three samples in one row.
+    pairs are sampled evenly; every second sweep of a row is the first backwards. A subset that was
+    not sampled in every row is not reported. At 10,000 rows and n = 64 pairs have two or three.
 
     Parameters
     ----------
     order
-        Most units of a subset. With 3, 64 units have 41,664 triples, and a permutation 62 of them.
+        Most units of a subset. If not given 3 where the budget samples each triple five times in
+        one row, or else 2: 64 units have 41,664 triples, and a permutation 62 of them.
     sweeps
         Least sweeps a row, with order 3 as many as sample each triple five times on average.
         Rows are left out until the budget allows it; what is left then goes into more sweeps.
     on
         What is explained.
     aggregate
-        How rows are put together.
+        Of the rows explained, one too; see `explaining.aggregated`. Only the mean has signs.
     """
     from actspec_bench.methods.interacting.shapley import shapley_interactions as run
 
@@ -221,6 +221,7 @@ def shapley_interactions(
     "banzhaf-interactions",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="4 U a row to explain for the larger number U of subsets of odd and of even size; of "
@@ -232,15 +233,15 @@ def shapley_interactions(
 def banzhaf_interactions(
     problem: Problem,
     *,
-    order: Annotated[int, Field(ge=1, le=4)] = 2,
+    order: Annotated[int, Field(ge=1, le=4)] = 3,
     index: Literal["banzhaf", "faith-banzhaf"] = "banzhaf",
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
-    """Banzhaf interactions of all subsets of up to two units, by regression on random coalitions.
+    """Banzhaf interactions of subsets of up to three units, by regression on random coalitions.
 
-    Least squares on the products of up to ``order`` units, over uniform coalitions of units at the
-    row's values, the others at the baseline's. Coalitions come with their complements, which parts
+    Least squares on products of units, over uniform coalitions at the row's values, the others at
+    the baseline's. Coalitions come with their complements, which parts
     even from odd sizes, at most 65,536 a row; where all are affordable the result is exact. A fit
     takes twice as many pairs of coalitions as it has unknowns; where one row of all units is too
     much, it is of the units that change f most when switched alone, at the row or at the baseline,
@@ -256,7 +257,7 @@ def banzhaf_interactions(
     on
         What is explained.
     aggregate
-        How rows are put together.
+        Of the rows explained, one too; see `explaining.aggregated`. Only the mean has signs.
     """
     from actspec_bench.methods.interacting.banzhaf import banzhaf_interactions as run
 
@@ -268,6 +269,7 @@ def banzhaf_interactions(
     "sobol",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="a quarter of the budget in steps of n + 1, the rest in steps of 2 m + 2 for m units kept",
@@ -282,13 +284,12 @@ def sobol(problem: Problem, *, on: On = "margin") -> Attribution:
     """First- and second-order Sobol' indices times the variance, of units mixed from two draws.
 
     The coefficient is the part of the variance that a unit explains, or a pair beyond its units:
-    it has no sign. Total indices (Jansen's estimator) come first, and units whose total is below
-    3% of the largest are left out, as are the least until the others have a hundred base draws, but
+    it has no sign. Total indices (Jansen's estimator) come first; units with less than 3%
+    of the largest are left out, as are the least until the others have a hundred base draws, but
     not the first four. Then, with a base draw A, B and the mixtures of each in one unit, all pairs
-    come from 2 m + 2 rows instead of m^2 / 2.
-
-    Estimates are reported that differ from zero by Student's t, at a false discovery rate of 5%
-    (Benjamini & Hochberg). On pure noise 5% of runs report any (200 seeds, n = 10, 1,000 rows).
+    come from 2 m + 2 rows instead of m^2 / 2. Reported is what differs from zero by Student's t,
+    at a false discovery rate of 5% (Benjamini & Hochberg). On pure noise 5% of runs report any
+    (200 seeds, n = 10, 1,000 rows).
 
     Parameters
     ----------

@@ -78,7 +78,8 @@ def neuron_shapley(
     top
         Units that the bandit looks for; None (and n or more) samples all units alike.
     delta
-        1 - delta is the confidence of the bandit's intervals, 0.2 in the authors' code.
+        1 - delta is the confidence of each of the bandit's intervals by itself, of both sides;
+        0.2 in the authors' code.
 
     Raises
     ------

@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=1)]
     needs=("queries",),
     on="margin",
     rows="up to B / 4 to find pairs, then a row for each unit that differs within a pair: at most "
-    "n a pair, or 2 n in both directions; on a masked problem n + 2 in all",
+    "n a pair, or 2 n in both directions; on a masked problem n + 2 in all, or 2 n + 2",
     fails="a unit that only acts together with others that stay as they are has no effect: of an "
     "AND that is off altogether, no single unit restores it",
     imports=("actspec_bench.methods.intervening.patching",),
@@ -162,8 +162,8 @@ def activation_patching_groups(
     family="patching",
     needs=("gradient",),
     on="margin",
-    rows="up to B / 2 to find pairs, then 2 a pair (one forward, one backward), or 4 in both "
-    "directions; on a masked problem 4 in all",
+    rows="B, or less if a data set has no more: 1 to evaluate a row, 2 more (one forward, one "
+    "backward) if it is corrupt, or any row in both directions; on a masked problem 4 in all, or 6",
     fails="first order: where the function is flat at a row, as behind a saturated or an inactive "
     "unit, effects of patching are missed",
     imports=("actspec_bench.methods.intervening.patching",),
@@ -180,8 +180,12 @@ def attribution_patching(
     .. math:: a_i = \frac{\partial f}{\partial x_i}(x') \, \frac{x_i - x'_i}{D},
 
     with the gradient at the clean row x for noising. Equal to activation patching where the
-    function is linear in each single unit, as parities are. The budget goes into more pairs; on a
-    masked problem there is one.
+    function is linear in each single unit, as parities are. A gradient is asked once a row (a
+    forward and a backward one), in however many pairs the row is, so the budget goes into more
+    rows: as many are evaluated as leave it for the gradient at each corrupt row, or each clean one
+    for noising. They are in up to 16,384 pairs, or as many as the larger class has rows; each pair
+    more costs no query. Where D is a data set, each row of it is evaluated once, after which more
+    would buy nothing; on a masked problem there is one pair.
 
     Parameters
     ----------

@@ -132,12 +132,11 @@ def occlusion(
     family="perturbation",
     needs=("queries",),
     on="margin",
-    rows="R (1 + n S) for S permutations, (B / R - 1) / n of them",
-    fails="noise of few permutations makes every score larger: at n = 64 a budget of 10,000 has 4 "
-    "of them a row",
-    calls=CAPTUM,
-    imports=THROUGH_CAPTUM,
-    citation="Castro, Gomez & Tejada 2009, section 3; Captum ShapleyValueSampling",
+    rows="1 + R (1 + (n - 1) S) for R rows to explain and S permutations of each",
+    fails="few permutations are noisy: at n = 64 a budget of 10,000 has 5 of them for each of 31 "
+    "rows",
+    imports=COALITIONS,
+    citation="Castro, Gomez & Tejada 2009, section 3",
 )
 def shapley_sampling(
     problem: Problem,
@@ -149,19 +148,22 @@ def shapley_sampling(
     """Shapley values of units between the baseline and each row, by sampled permutations.
 
     Units of the row come in one after the other; a unit's contribution is the mean change that
-    its coming in makes, over permutations that are the same for all rows.
+    its coming in makes, over permutations that each row has of its own, so that their noise
+    averages out over rows too. (Captum's ShapleyValueSampling has the same for all rows of a
+    batch; of one row and the same permutations the numbers are equal.)
 
     Parameters
     ----------
     permutations
         The least number of permutations a row. Rows are left out until the budget allows it;
-        what is left then goes into more permutations. A row costs one query, and n a permutation.
+        what is left then goes into more permutations. A row costs one query, a permutation
+        n - 1.
     on
         The margin, or the value; see `feature_ablation`.
     aggregate
         How rows make one score; see `explaining.aggregated`.
     """
-    from actspec_bench.methods.attributing.perturbing import sampled_shapley
+    from actspec_bench.methods.attributing.surrogates import sampled_shapley
 
     return sampled_shapley(problem, permutations, on, aggregate)
 
@@ -209,7 +211,7 @@ def shapley_values(
     fails="interactions of three and more are noise to its linear model, unless coalitions are "
     "many times n",
     imports=COALITIONS,
-    citation="Lundberg & Lee 2017, theorem 2; Covert & Lee 2021, section 4.2 (paired samples)",
+    citation="Lundberg & Lee 2017, theorem 2; Covert & Lee 2021 (paired samples)",
 )
 def kernel_shap(
     problem: Problem, *, on: On = "margin", aggregate: Aggregate = "mean-absolute"
@@ -217,7 +219,7 @@ def kernel_shap(
     """Shapley values between the baseline and each row, by a weighted linear regression.
 
     Coalitions are drawn by the Shapley kernel, or are all of them where the budget allows, and
-    then the result is exact; they are the same for all rows, which shares out one factorisation.
+    then the result is exact. Each row has coalitions of its own, whose noise averages out.
     That contributions add up to the change of the function is a constraint, and holds exactly.
     Rows are left out until each has 5 n coalitions; below n not even one row is explained.
 
@@ -256,8 +258,8 @@ def lime(
 ) -> Attribution:
     r"""Coefficients of a linear model of the function around each row, units on or off.
 
-    Units are at their own value or at the baseline with equal chances, in samples that are the
-    same for all rows, weighed by :math:`\exp(-d^2 / 2 w^2 n)` for :math:`d^2` units off; the model
+    Units are at their own value or at the baseline with equal chances, in samples of each row's
+    own, weighed by :math:`\exp(-d^2 / 2 w^2 n)` for :math:`d^2` units off; the model
     is a ridge regression. Rows are left out until each has 5 n samples; below n + 2 not even one
     row is explained.
 

@@ -22,6 +22,7 @@ Order = Annotated[int, Field(ge=1, le=4)]
     "kernelshap-iq",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R C for R rows and C coalitions: C = B / R of 2 K or more, K the interactions listed",
@@ -35,7 +36,7 @@ Order = Annotated[int, Field(ge=1, le=4)]
 def kernelshap_iq(
     problem: Problem,
     *,
-    order: Order = 2,
+    order: Order | None = None,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
@@ -48,21 +49,22 @@ def kernelshap_iq(
     .. math:: \mathrm{SII}(S) = \sum_{T \subseteq [n] \setminus S}
         \frac{(n - |T| - |S|)!\, |T|!}{(n - |S| + 1)!} \Delta_S v(T),
 
-    for one unit its Shapley value. Over several rows an interaction has the aggregate of its
-    values; of one row its value, with its sign. As many rows are explained as can have two
-    coalitions for each interaction listed: with fewer the equations are hardly determined, and
-    rows differ more than more of them would help. At 2^n coalitions, all that there are, the
-    index is exact and more buy nothing; nor are more drawn than 1 GiB of equations holds, 14,000
-    of 64 units in pairs.
+    for one unit its Shapley value. An interaction has the aggregate of its values in the rows
+    explained, even if that is one row: without signs, unless the mean is asked for. As many rows
+    are explained as can have two coalitions for each interaction listed: with fewer the equations
+    are hardly determined, and rows differ more than more of them would help. At 2^n coalitions,
+    all that there are, the index is exact and more buy nothing; nor are more drawn than 1 GiB of
+    equations holds, 14,000 of 64 units in pairs.
 
     Parameters
     ----------
     order
-        Largest subset; 1 gives Shapley values.
+        Largest subset; 1 gives Shapley values. If not given, the largest up to 4 for which
+        one row has coalitions in plenty, and 2 at least.
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 
@@ -73,6 +75,7 @@ def kernelshap_iq(
     "svarm-iq",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R C for R rows and C coalitions: C = B / R of 8 K or more, K the interactions listed",
@@ -86,7 +89,7 @@ def kernelshap_iq(
 def svarm_iq(
     problem: Problem,
     *,
-    order: Order = 2,
+    order: Order | None = None,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
@@ -100,11 +103,12 @@ def svarm_iq(
     Parameters
     ----------
     order
-        Largest subset; 1 gives Shapley values.
+        Largest subset; 1 gives Shapley values. If not given, the largest up to 4 for which
+        one row has coalitions in plenty, and 2 at least.
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 
@@ -115,6 +119,7 @@ def svarm_iq(
     "regression-fsii",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R C for R rows and C coalitions: C = B / R of 2 K or more, K the interactions listed",
@@ -128,7 +133,7 @@ def svarm_iq(
 def regression_fsii(
     problem: Problem,
     *,
-    order: Order = 2,
+    order: Order | None = None,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
@@ -145,11 +150,11 @@ def regression_fsii(
     Parameters
     ----------
     order
-        Largest subset; 1 gives Shapley values, by KernelSHAP.
+        As for `kernelshap_iq`; 1 gives Shapley values, by KernelSHAP.
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 
@@ -160,6 +165,7 @@ def regression_fsii(
     "regression-fbii",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R C for R rows and C coalitions: C = B / R of 2 K or more, K the interactions listed",
@@ -173,7 +179,7 @@ def regression_fsii(
 def regression_fbii(
     problem: Problem,
     *,
-    order: Order = 2,
+    order: Order | None = None,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
@@ -185,11 +191,11 @@ def regression_fbii(
     Parameters
     ----------
     order
-        Largest subset; 1 gives Banzhaf values.
+        As for `kernelshap_iq`; 1 gives Banzhaf values.
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 
@@ -200,6 +206,7 @@ def regression_fbii(
     "permutation-sii",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R (1 + P c), c = sum over s <= order of (n - s + 1) 2^s, for P permutations of R rows",
@@ -213,7 +220,7 @@ def regression_fbii(
 def permutation_sii(
     problem: Problem,
     *,
-    order: Order = 2,
+    order: Order | None = None,
     on: On = "margin",
     aggregate: Aggregate = "mean-absolute",
 ) -> Attribution:
@@ -227,11 +234,12 @@ def permutation_sii(
     Parameters
     ----------
     order
-        Largest subset; 1 gives Shapley values.
+        Largest subset; 1 gives Shapley values. If not given, the largest up to 4 for which
+        one row has coalitions in plenty, and 2 at least.
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 
@@ -242,6 +250,7 @@ def permutation_sii(
     "permutation-stii",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R (L + 1 + P C(n, order) 2^order), L the subsets below the order, for P permutations",
@@ -271,7 +280,7 @@ def permutation_stii(
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.problem import Problem
 
-COMPILED = ("actspec_bench.methods.playing.compiled", "actspec_bench.methods.playing.spectra")
+COMPILED = ("actspec_bench.methods.playing.precompiled", "actspec_bench.methods.playing.spectra")
 SPEX = "Kang et al. 2025, SPEX, arXiv:2502.13870, algorithms 1 to 4"
 SPEX_ROWS = "3 (p + 1) 2^b of B, p about t log2(n + 1) check bits of a code for degree t, b >= 3"
 SPEX_CALLS = "shapiq 1.4 or newer (MIT), sparse-transform (MIT), galois (MIT), numba (BSD-2)"
@@ -72,6 +72,7 @@ def spex(
     "spex-index",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("patterns", "uniform"),
     on="value",
     rows=SPEX_ROWS,
@@ -117,7 +118,7 @@ def spex_index(
     family="spectral",
     needs=("patterns", "uniform"),
     on="value",
-    rows="min(B, samples) uniform masks; all 2^n if these are fewer",
+    rows="B uniform masks, at most 4,000, 128,000 / n and 2^n - 1",
     fails="parities without smaller effects give boosted trees no first split: at order 5 it needs "
     "very many masks, and in the pairs of complements that shapiq 1.4 draws it finds no even "
     "parity that has no noise",
@@ -129,7 +130,7 @@ def spex_index(
 def proxyspex(
     problem: Problem,
     *,
-    samples: Annotated[int, Field(ge=60)] = 2000,
+    samples: Annotated[int, Field(ge=60)] | None = None,
     on: On = "value",
 ) -> Attribution:
     """Fourier coefficients of boosted trees fitted to uniform masks, refitted where they are large.
@@ -137,12 +138,12 @@ def proxyspex(
     Eight settings of LightGBM are compared by five folds; the trees of the best have a Fourier
     transform, of which the subsets with 95 % of the energy are fitted anew by ridge regression.
     Read as `spex` is. The library takes 5 to 20 ms a mask, and 2 GB for 4,000 masks of 64 units:
-    more masks than ``samples`` would help it, and are not drawn unless asked for.
+    more masks than 20 seconds allow would help it, and are not drawn unless asked for.
 
     Parameters
     ----------
     samples
-        Masks at most.
+        Masks at most; if not given 4,000, or 128,000 / n if that is less.
     on
         What is attributed.
     """
@@ -155,6 +156,7 @@ def proxyspex(
     "proxyshap",
     returns="subsets",
     family="interaction",
+    coefficients="other",
     needs=("queries",),
     on="margin",
     rows="R C for R rows and C coalitions: C = B / R of at least 2,000",
@@ -185,7 +187,7 @@ def proxyshap(
     on
         What is attributed; their authors explain the model's output.
     aggregate
-        Over rows, see `aggregated`.
+        Of the rows explained, one too; see `explaining.aggregated`.
     """
     from actspec_bench.methods.playing.indices import estimated
 

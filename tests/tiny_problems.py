@@ -165,6 +165,71 @@ def tiny(kind: str, *, budget: int, seed: int = 0, **listed: Sequence[int]) -> T
     return Tiny(Problem(source, budget=budget, seed=seed), source, count)
 
 
+@dataclass(frozen=True)
+class Known:
+    """A problem of which it is known which units matter, as one set or each by itself."""
+
+    problem: Problem
+    units: tuple[int, ...]
+    together: bool = False
+
+
+def network(
+    after: Callable[[Tensor], Tensor] = lambda margins: margins, *, budget: int
+) -> tuple[Problem, list[bool]]:
+    """A layer of which units 1 and 4, which go together, matter; and whether NaN was met.
+
+    What comes after it is a linear map, a ReLU and another linear map, then ``after``.
+    """
+    rows = torch.randn(300, N, generator=torch.Generator().manual_seed(3))
+    rows[:, 1] = 0.8 * rows[:, 1] + 0.6 * rows[:, 4]
+    model = TwoUnits(after)
+    source = interchange(model, rows, readout="decision", foreground=rows[:32], heldout=rows[280:])
+    return Problem(source, budget=budget), model.met
+
+
+class TwoUnits(nn.Module):
+    """A network that reads two units, with ``after`` at its end; notes NaN, and so do copies."""
+
+    def __init__(self, after: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.hidden, self.relu, self.head = nn.Linear(N, 3), nn.ReLU(), nn.Linear(3, 1)
+        self.after, self.met = after, Met()
+        with torch.no_grad():
+            self.hidden.weight.zero_()
+            self.hidden.weight[:, 1] = torch.tensor([1.0, -1.0, 1.0])
+            self.hidden.weight[:, 4] = torch.tensor([1.5, -1.5, 1.5])
+            self.hidden.bias.copy_(torch.tensor([0.3, 0.2, -0.4]))
+            self.head.weight.copy_(torch.tensor([[1.0, -1.0, 0.5]]))
+            self.head.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        margins = self.after(self.head(self.relu(self.hidden(x)))[:, 0])
+        self.met.append(bool(margins.isnan().any()))
+        return margins
+
+
+class Met(list):
+    """Of all copies of a network, which stay one list."""
+
+    def __deepcopy__(self, memo: dict) -> Met:
+        return self
+
+
+def of_layout(function: Callable[[Tensor], Tensor], *, budget: int) -> Problem:
+    """A masked problem whose units are in two rows of three."""
+    source = masked(function, N, readout="margin", layout=(2, 3), batch_rows=10_000)
+    return Problem(source, budget=budget)
+
+
+KNOWN: dict[str, Callable[[int], Known]] = {
+    "one unit": lambda b: Known(of_function(lambda x: 2 * x[:, 5], budget=b), (5,), True),
+    "one pair": lambda b: Known(of_function(lambda x: x[:, 1] * x[:, 3], budget=b), (1, 3), True),
+    "a layout": lambda b: Known(of_layout(lambda x: 2 * x[:, 3], budget=b), (3,), True),
+    "a network": lambda b: Known(network(budget=b)[0], (1, 4)),
+}
+
+
 def of_function(function: Callable[[Tensor], Tensor], *, budget: int, n: int = N) -> Problem:
     """A binary problem of another function."""
     return Problem(products(range(n), function=function, n=n)[0], budget=budget)

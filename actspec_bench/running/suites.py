@@ -46,7 +46,7 @@ KNOWN = (
     "actspec-paper",
     "archdetect",
     "matching-pursuit",
-    "shapley-interactions",
+    "banzhaf-interactions",
     "saliency",
     "integrated-gradients",
     "deeplift",

@@ -44,8 +44,8 @@ def planned(
     cost, start
         What a sample costs of the budget, and what a row costs besides.
     least
-        Samples below which rows are left out, the last first, to the benefit of the others; a
-        single row may have fewer.
+        Samples below which rows are left out, so that the others stay spread evenly, to the
+        benefit of these; a single row may have fewer.
     fewest
         Samples without which not even one row can be explained.
 

@@ -116,7 +116,7 @@ def _refuse_unseen(network: AfterLayer, hooked: Sequence[nn.Module]) -> None:
 
 def _change(network: AfterLayer, rows: int) -> Float[Tensor, " rows"]:
     """f(row) less the mean of f over its baselines, from the pass that was just made."""
-    own, blank = network.outputs.pop().flatten().chunk(2)
+    own, blank = network.latest.flatten().chunk(2)
     return (own - blank).view(rows, -1).mean(1)
 
 

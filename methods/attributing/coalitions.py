@@ -11,13 +11,14 @@ from torch import Tensor
 from actspec_bench.fourier.spectrum import walsh_hadamard
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
 __all__ = [
     "coalition_values",
     "exact_shapley",
     "proximity",
     "ridge",
+    "shapley_by_orders",
     "shapley_kernel",
     "shapley_kernel_draws",
     "shapley_regression",
@@ -31,17 +32,61 @@ def coalition_values(
     function: Callable[[Tensor], Tensor],
     rows: Float[Tensor, "rows n"],
     baseline: Float[Tensor, " n"],
-    coalitions: Bool[Tensor, "coalitions n"],
+    coalitions: Bool[Tensor, "rows coalitions n"],
     *,
     at_a_time: int,
 ) -> Float[Tensor, "rows coalitions"]:
-    """Evaluate each row with the units outside a coalition at the baseline, in float64."""
-    values = torch.empty(len(rows) * len(coalitions), dtype=torch.float64)
+    """Evaluate each row with the units outside each of its coalitions at the baseline, in float64.
+
+    Coalitions (m, n) are those of every row.
+    """
+    coalitions = coalitions.expand(len(rows), -1, -1)
+    count = coalitions.shape[1]
+    values = torch.empty(len(rows) * count, dtype=torch.float64)
     for numbers in torch.split(torch.arange(len(values)), at_a_time):
-        own = rows[numbers // len(coalitions)]
-        chosen = coalitions[numbers % len(coalitions)]
-        values[numbers] = function(torch.where(chosen, own, baseline)).double()
-    return values.view(len(rows), len(coalitions))
+        row = numbers // count
+        chosen = coalitions[row, numbers % count]
+        values[numbers] = function(torch.where(chosen, rows[row], baseline)).double()
+    return values.view(len(rows), count)
+
+
+def shapley_by_orders(
+    function: Callable[[Tensor], Tensor],
+    rows: Float[Tensor, "rows n"],
+    baseline: Float[Tensor, " n"],
+    orders: Int[Tensor, "rows orders n"],
+    none: Float[Tensor, " one"],
+    *,
+    at_a_time: int,
+) -> Float[Tensor, "rows n"]:
+    r"""Mean change of each row's value as its units come in one after the other.
+
+    .. math:: \phi_i = \frac1P \sum_\pi f(x_{\pi \le i}, b) - f(x_{\pi < i}, b)
+
+    over P orders a row, each row's own. A row is asked once, and what stands between it and the
+    baseline n - 1 times an order.
+
+    Parameters
+    ----------
+    orders
+        Of the units, (rows, P, n).
+    none
+        Value at the baseline.
+    """
+    count, n = orders.shape[1:]
+    place = orders.argsort(2)
+    inside = torch.arange(1, n)
+    steps = torch.empty(len(rows), count, n + 1, dtype=torch.float64)
+    steps[:, :, 0] = none.double()
+    steps[:, :, n] = function(rows).double()[:, None]
+    walks = torch.cartesian_prod(torch.arange(len(rows)), torch.arange(count)).reshape(-1, 2)
+    for row, order in (part.T for part in torch.split(walks, max(1, at_a_time // n))):
+        present = place[row, order][:, None] < inside[:, None]
+        x = torch.where(present, rows[row][:, None], baseline).flatten(0, 1)
+        if len(x):
+            steps[row, order, 1:n] = function(x).double().view(len(row), n - 1)
+    gains = steps.diff(dim=2).gather(2, place)
+    return gains.mean(1)
 
 
 def exact_shapley(values: Float[Tensor, "rows patterns"]) -> Float[Tensor, "rows n"]:
@@ -80,7 +125,7 @@ def shapley_kernel_draws(n: int, count: int, generator: torch.Generator) -> Bool
     """Draw coalitions with the chances of `shapley_kernel`, half of them the others' complements.
 
     Complements make the regression exact for all that changes its sign with the state of every
-    unit (paired sampling; Covert & Lee 2021, section 4.2).
+    unit (paired sampling; Covert & Lee 2021).
     """
     sizes = torch.arange(1, n)
     drawn = torch.multinomial(

@@ -151,14 +151,14 @@ class AfterLayer(nn.Module):
         super().__init__()
         self.network = network
         self.way = way
-        self.outputs: list[Tensor] = []
+        self.latest = torch.empty(0)
         for module in way.runs:
             module.register_forward_pre_hook(_of_its_own)
 
     def forward(self, x: Float[Tensor, "rows n"]) -> Float[Tensor, " rows"]:
-        """Return the margin of each row, and keep it."""
+        """Return the margin of each row, and keep those of the latest rows alone."""
         output: Tensor = self.network(x)
-        self.outputs.append(output.detach())
+        self.latest = output.detach()
         return output
 
     def apply(self, fn: Callable[[nn.Module], None]) -> AfterLayer:

@@ -11,7 +11,6 @@ from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.attributing.adapter import (
     called,
     perturbed,
-    planned,
     rows_a_call,
     scored,
 )
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from actspec_bench.problems.attribution import Attribution
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["ablated", "occluded", "permutation_changes", "permuted", "sampled_shapley", "window_of"]
+__all__ = ["ablated", "occluded", "permutation_changes", "permuted", "window_of"]
 
 SMALL_SIDE = 8
 
@@ -116,20 +115,3 @@ def occluded(problem: Problem, side: int | None, on: On, aggregate: Aggregate) -
         baselines=problem.baseline.reshape(1, *layout),
     )
     return scored(found.flatten(1), aggregate, window=list(window))
-
-
-def sampled_shapley(
-    problem: Problem, permutations: int, on: On, aggregate: Aggregate
-) -> Attribution:
-    """Shapley values by permutations, the same for all rows."""
-    from captum.attr import ShapleyValueSampling
-
-    rows, orders = planned(problem, cost=problem.n, least=permutations, start=1)
-    found = perturbed(
-        problem,
-        ShapleyValueSampling(explained(problem, on)),
-        rows,
-        baselines=problem.baseline[None],
-        n_samples=orders,
-    )
-    return scored(found, aggregate, permutations=orders)

@@ -47,11 +47,13 @@ LINEAR_FUNCTIONS = {
     "relu", "relu_", "leaky_relu", "max", "amax", "maximum", "min", "amin", "minimum", "abs",
     "max_pool1d", "max_pool2d", "_max_pool1d", "_max_pool2d",
 }  # fmt: skip
-# Linear in one argument while the others do not depend on the units.
-LINEAR_IN_ONE = {
-    "mul", "__mul__", "__rmul__", "matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "addcmul",
-    "linear", "conv1d", "conv2d", "conv3d", "einsum",
+# Linear in one argument while the others do not depend on the units: sums of contributions, to
+# which the two rules give different shares, and products one by one.
+WEIGHTED_FUNCTIONS = {
+    "linear", "conv1d", "conv2d", "conv3d", "matmul", "__matmul__", "__rmatmul__", "bmm", "mm",
+    "einsum",
 }  # fmt: skip
+LINEAR_IN_ONE = {*WEIGHTED_FUNCTIONS, "mul", "__mul__", "__rmul__", "addcmul"}
 DIVISIONS = {"div", "__truediv__"}
 
 
@@ -73,7 +75,8 @@ def propagating_relevance(network: AfterLayer, rule: Rule, gamma: float) -> Afte
     Raises
     ------
     NotApplicable
-        A module has no rule, or what runs between the modules is not linear.
+        A module has no rule, or what runs between the modules is not linear, or it has weights
+        and the rule is gamma, which can be given to modules alone.
     """
     way = network.way
     for module in way.runs:
@@ -84,6 +87,11 @@ def propagating_relevance(network: AfterLayer, rule: Rule, gamma: float) -> Afte
             raise NotApplicable(
                 f"no rule passes relevance through {call.function}(), which {_caller(way, call)} "
                 "calls: use a module"
+            )
+        if rule == "gamma" and call.inside not in way.runs and call.function in WEIGHTED_FUNCTIONS:
+            raise NotApplicable(
+                f"the rule gamma cannot be given to {call.function}(), which {_caller(way, call)} "
+                "calls: use a module, or the rule epsilon"
             )
     weighted = [module for module in way.runs if isinstance(module, WEIGHTED)]
     for module in way.runs:

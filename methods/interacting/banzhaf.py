@@ -16,7 +16,13 @@ from torch import Tensor
 
 from actspec_bench.fourier.spectrum import all_patterns, characters, membership
 from actspec_bench.methods.interacting.reporting import enough, reported
-from actspec_bench.problems.explaining import Aggregate, On, aggregated, explained
+from actspec_bench.problems.explaining import (
+    Aggregate,
+    On,
+    aggregated,
+    explained,
+    spread_rows,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -47,7 +53,7 @@ def fitted_characters(
 
     The function is known at patterns and at their negatives, which parts the problem in two: half
     of the sum of the two values depends on characters of even size alone, half of the difference on
-    those of odd size (paired sampling: Covert & Lee 2021, section 3.2). Grams of signs are exact
+    those of odd size (paired sampling: Covert & Lee 2021). Grams of signs are exact
     in single precision.
 
     Parameters
@@ -135,7 +141,7 @@ def banzhaf_interactions(
         enough(problem, least, f"choosing {order + 1} units and fitting them in one row")
     units = list(range(n)) if kept == n else _strongest(f, rows[0], baseline, kept)
     share = 2 * OVERSAMPLED * unknowns(kept, order)
-    rows = rows[: 1 if kept < n else problem.remaining // share]
+    rows = spread_rows(rows, 1 if kept < n else problem.remaining // share)
     share = min(problem.remaining // len(rows) // 2, MOST_PAIRS)
     subsets = [s for size in range(order + 1) for s in combinations(range(kept), size)]
     every = 2 ** (kept - 1) <= share

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.interacting.reporting import NOTHING_MOVES, enough, reported
-from actspec_bench.problems.explaining import On, explained
+from actspec_bench.problems.explaining import On, explained, spread_rows
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -113,11 +113,17 @@ def _look(
 
 
 def _contexts(problem: Problem, most: int) -> tuple[Float[Tensor, "contexts n"], ...]:
-    """Contexts, rows to explain and after them draws of D, each with its other state."""
-    rows = problem.foreground[:most]
+    """Contexts, rows to explain and after them draws of D, each with its other state.
+
+    No more than can be looked at, the last of them in part, so that the rows are spread.
+    """
+    alone = 2 * (problem.n + 1)
+    whole, left = divmod(problem.remaining, alone + problem.n * (problem.n - 1))
+    most = min(most, whole + (left >= alone + 2))
+    rows = spread_rows(problem.foreground, most)
     rows = torch.cat([rows, problem.sample(most - len(rows))])
-    masked = problem.kind != "interchange"
-    return rows, -rows if masked else problem.baseline.expand_as(rows)
+    on_off = problem.kind != "interchange"
+    return rows, -rows if on_off else problem.baseline.expand_as(rows)
 
 
 def _null(strength: Float[ndarray, " tests"], contexts: int) -> float:

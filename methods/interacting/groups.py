@@ -10,7 +10,13 @@ import torch
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.interacting.reporting import enough, reported
-from actspec_bench.problems.explaining import Aggregate, On, aggregated, explained
+from actspec_bench.problems.explaining import (
+    Aggregate,
+    On,
+    aggregated,
+    explained,
+    spread_rows,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -87,7 +93,7 @@ def ablate_groups(
         raise NotApplicable(INDEPENDENT)
     groups = _groups(problem, cuts)
     enough(problem, len(groups) + 1, f"ablating each of {len(groups):,} groups in one row")
-    rows = problem.foreground[: problem.remaining // (len(groups) + 1)]
+    rows = spread_rows(problem.foreground, problem.remaining // (len(groups) + 1))
     held = torch.zeros(len(groups) + 1, problem.n, dtype=torch.bool)
     for mask, group in zip(held[1:], groups, strict=True):
         mask[list(group)] = True

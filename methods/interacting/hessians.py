@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actspec_bench.methods.interacting.reporting import enough, reported, singles_and_pairs
-from actspec_bench.problems.explaining import Aggregate, aggregated
+from actspec_bench.problems.explaining import Aggregate, aggregated, spread_rows
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -108,7 +108,7 @@ def integrated_hessians(
     point = 2 * (2 * len(units) + 1)
     enough(problem, point + 2, "one point of one row")
     least = min(points, (problem.remaining - 2) // point)
-    rows = rows[: (problem.remaining - 1) // (least * point + 1)]
+    rows = spread_rows(rows, (problem.remaining - 1) // (least * point + 1))
     most = max(points, MOST_POINTS)
     points = min(most, (problem.remaining - 1 - len(rows)) // (len(rows) * point))
     nodes, weights = log_rule(points)
@@ -124,7 +124,11 @@ def integrated_hessians(
         entries[number, len(units) :] = 2 * gamma[first, second]
     with torch.no_grad():
         ends = problem.margin(torch.cat([baseline[None], rows])).double()
-    info = _told(entries, ends[1:] - ends[0]) | {"rows": len(rows), "points": points}
+    info = _told(entries, ends[1:] - ends[0]) | {
+        "rows": len(rows),
+        "points": points,
+        "order": 2,
+    }
     kept = units.tolist()
     subsets = [tuple(kept[i] for i in subset) for subset in singles_and_pairs(len(kept))]
     return reported(subsets, aggregated(entries, aggregate).tolist(), problem, info)

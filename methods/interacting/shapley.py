@@ -15,7 +15,13 @@ from torch import Tensor
 
 from actspec_bench.errors import NotApplicable
 from actspec_bench.methods.interacting.reporting import enough, reported
-from actspec_bench.problems.explaining import Aggregate, On, aggregated, explained
+from actspec_bench.problems.explaining import (
+    Aggregate,
+    On,
+    aggregated,
+    explained,
+    spread_rows,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -141,20 +147,18 @@ def _position(ordered: Int[ndarray, "windows size"], n: int) -> Int[ndarray, " w
 
 
 def shapley_interactions(
-    problem: Problem, *, order: int, on: On, sweeps: int, aggregate: Aggregate
+    problem: Problem, *, order: int | None, on: On, sweeps: int, aggregate: Aggregate
 ) -> Attribution:
     """See the method of this name in `methods.interactions`."""
     n = problem.n
-    order = min(order, n)
+    order = min(_affordable_order(n, problem.remaining) if order is None else order, n)
     paths, cost = hamiltonian_paths(n), max(permutation_cost(n, order), 1)
     enough(problem, cost + 2, "one permutation")
     if comb(n, order) > MOST_SUBSETS:
         raise NotApplicable(f"{n} units have more than {MOST_SUBSETS:,} subsets of {order}")
-    per_row = len(paths) * sweeps
-    if order > 2:
-        per_row = max(per_row, -(-SAMPLES * comb(n, order) // (n - order + 1)))
-    rows = problem.foreground
-    rows = rows[: max((problem.remaining - 1) // (per_row * cost + 1), 1)]
+    per_row = max(len(paths) * sweeps, _triples_sampled(n) if order > 2 else 0)
+    affordable = max((problem.remaining - 1) // (per_row * cost + 1), 1)
+    rows = spread_rows(problem.foreground, affordable)
     whole = min((problem.remaining - 1 - len(rows)) // cost, MOST_PERMUTATIONS)
     f, baseline = explained(problem, on), problem.baseline
     ends = f(torch.cat([baseline[None], rows])).detach().double().numpy()
@@ -181,6 +185,17 @@ def shapley_interactions(
     return _reported(problem, totals, counts, aggregate, permutations=whole)
 
 
+def _triples_sampled(n: int) -> int:
+    """Permutations after which each triple of n units has been sampled often enough."""
+    return -(-SAMPLES * comb(n, 3) // max(n - 2, 1))
+
+
+def _affordable_order(n: int, rows: int) -> int:
+    """3 where so many rows of budget sample every triple in one row to explain, or else 2."""
+    cost = _triples_sampled(n) * permutation_cost(n, min(3, n)) + 2
+    return 3 if comb(n, 3) <= MOST_SUBSETS and cost <= rows else 2
+
+
 def _reported(
     problem: Problem,
     totals: list[Float[ndarray, "rows subsets"]],
@@ -198,7 +213,11 @@ def _reported(
         subsets += [tuple(units) for units in everyone[torch.from_numpy(whole)].tolist()]
         mean = torch.from_numpy(total[:, whole] / count[:, whole])
         scores += aggregated(mean, aggregate).tolist()
-    info: dict[str, Any] = {"rows": len(totals[0]), "permutations": permutations}
+    info: dict[str, Any] = {
+        "rows": len(totals[0]),
+        "permutations": permutations,
+        "order": len(totals),
+    }
     if missing:
         info["subsets_not_sampled"] = missing
     return reported(subsets, scores, problem, info)

@@ -112,7 +112,7 @@ def sobol_indices(problem: Problem, *, on: On) -> Attribution:
     enough(problem, 2 * (n + 1) + FEWEST_DRAWS * (2 * few + 2), "the least that it can use")
     draws = int(SCREENING * problem.remaining) // (n + 1)
     total, screened = _screened(f, problem, min(max(draws, 2), MOST_DRAWS))
-    info: dict[str, Any] = {"screening_draws": screened}
+    info: dict[str, Any] = {"screening_draws": screened, "order": 2}
     order = np.argsort(-total, kind="stable")
     room = max((problem.remaining // LEAST_DRAWS - 2) // 2, few)
     units = np.sort(order[:room][total[order[:room]] > SMALL * total.max()])

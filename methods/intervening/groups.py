@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from actspec_bench.methods.intervening.choices import Direction, ways
-from actspec_bench.methods.intervening.pairs import Pairs, find_pairs
+from actspec_bench.methods.intervening.finding import find_pairs
+from actspec_bench.methods.intervening.pairs import Pairs
 from actspec_bench.methods.intervening.patching import patched_values
 from actspec_bench.problems.attribution import Attribution
 from actspec_bench.problems.explaining import On, explained

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from actspec_bench.problems.problem import Problem
 
-__all__ = ["Game", "Sums", "Walk", "neuron_shapley", "undecided", "walked"]
+__all__ = ["Game", "Sums", "Walk", "half_widths", "neuron_shapley", "undecided", "walked"]
 
 # A permutation is cut after more than this many coalitions in a row near the ablated network.
 PATIENCE = 5
-# An interval narrower than this share of the spread of performances is as good as a point.
+# An interval that reaches less far than this share of the spread of performances is a point.
 TOLERANCE = 0.05
 FIRST_ROUND = 16
 ROWS_A_CALL = 2**13
@@ -238,29 +238,43 @@ def walked(
     )
 
 
-def undecided(sums: Sums, top: int | None, delta: float, spread: float) -> Bool[ndarray, " n"]:
-    r"""Return which units may be on either side of the top ones still.
+def half_widths(sums: Sums, delta: float, spread: float) -> Float[ndarray, " n"]:
+    r"""Return how far to each side the interval of each unit's value reaches, (n,).
 
-    Those whose interval holds the value of rank ``top`` + 1, where the interval of a unit with t
-    contributions of variance v is (Maurer & Pontil 2009, theorem 4, of both sides)
+    A contribution is a difference of two performances, and with R the ``spread`` of performances
+    it lies in an interval of length 2 R. Of t independent ones with sample variance v, the value
+    is on neither side further from their mean, with probability 1 - ``delta``, than
 
     .. math::
-        \hat\phi \pm \sqrt{\frac{2 v \ln(2/\delta)}{t}} + \frac{7 R \ln(2/\delta)}{3 (t - 1)},
+        \sqrt{\frac{2 v \ln(4/\delta)}{t}} + \frac{7 \cdot 2 R \ln(4/\delta)}{3 (t - 1)}
 
-    and R the ``spread`` of the performances met. A unit whose interval is narrower than
-    `TOLERANCE` of R to each side is decided too, or the bandit would spend everything on units
-    that are alike. All units are returned where at most one is left: the question of the bandit is
-    answered, and what the budget has left makes all values better.
+    (Maurer & Pontil 2009, theorem 4, which is of one side and of a range of 1: each side is given
+    delta / 2). It is so for one unit, looked at once, if R is all that performances span; the
+    bandit's R is what it met so far. Infinite of fewer than two contributions.
+    """
+    logarithm = np.log(4 / delta)
+    few = sums.count < 2
+    count = np.where(few, 2, sums.count)
+    variance = np.where(few, 0, sums.variance)
+    width = np.sqrt(2 * variance * logarithm / count)
+    width += 7 * 2 * spread * logarithm / (3 * (count - 1))
+    return np.where(few, np.inf, width)
+
+
+def undecided(sums: Sums, top: int | None, delta: float, spread: float) -> Bool[ndarray, " n"]:
+    """Return which units may be on either side of the top ones still.
+
+    Those whose interval (`half_widths`) holds the value of rank ``top`` + 1. A unit whose interval
+    reaches less than `TOLERANCE` of the ``spread`` of performances to each side is decided too, or
+    the bandit would spend everything on units that are alike. All units are returned where at most
+    one is left: the question of the bandit is answered, and what the budget has left makes all
+    values better.
     """
     n = len(sums.count)
     every = np.ones(n, dtype=bool)
     if top is None or n <= top:
         return every
-    logarithm = np.log(2 / delta)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        width = np.sqrt(2 * sums.variance * logarithm / sums.count)
-        width += 7 * spread * logarithm / (3 * (sums.count - 1))
-    width = np.where(sums.count < 2, np.inf, width)
+    width = half_widths(sums, delta, spread)
     threshold = np.sort(sums.mean)[-top - 1]
     open_ = (np.abs(sums.mean - threshold) < width) & (width > TOLERANCE * spread)
     return open_ if open_.sum() > 1 else every

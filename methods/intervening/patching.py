@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from actspec_bench.methods.intervening.choices import Direction, ways
-from actspec_bench.methods.intervening.pairs import Pairs, find_pairs
+from actspec_bench.methods.intervening.finding import find_pairs, find_pairs_for_gradients
+from actspec_bench.methods.intervening.pairs import Pairs
 from actspec_bench.problems.attribution import Attribution
+from actspec_bench.problems.distinct import first_rows, numbered
 from actspec_bench.problems.explaining import Aggregate, On, aggregated, explained
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ __all__ = ["attribution_patching", "patched_singly", "patched_values", "single_e
 
 ROWS_A_CALL = 2**13
 SHARE_ON_PAIRS = 0.25
-SHARE_ON_PAIRS_OF_GRADIENTS = 0.5
 
 
 def patched_singly(
@@ -93,15 +94,12 @@ def attribution_patching(
     problem: Problem, *, direction: Direction, aggregate: Aggregate
 ) -> Attribution:
     """Return gradient times difference, as `methods.patching` describes it."""
-    cost = 2 * ways(direction)
-    pairs = find_pairs(
-        problem,
-        problem.margin,
-        cost=cost,
-        share=SHARE_ON_PAIRS_OF_GRADIENTS,
-        alike_free=False,
-    )
-    price = torch.full((len(pairs),), cost)
+    pairs = find_pairs_for_gradients(problem, problem.margin, direction=direction)
+    price = torch.zeros(len(pairs), dtype=torch.long)
+    if direction != "noising":
+        price[first_rows(numbered(pairs.corrupt))] += 2
+    if direction != "denoising":
+        price[first_rows(numbered(pairs.clean))] += 2
     pairs = pairs.within(problem.margin, price, problem.remaining)
     slope = torch.zeros_like(pairs.clean)
     if direction != "noising":
@@ -121,7 +119,7 @@ def _scored(effects: Tensor, aggregate: Aggregate, pairs: Pairs, reason: str) ->
 
 def _gradient(problem: Problem, rows: Tensor) -> Tensor:
     """Gradient of the margin at each row; of equal rows once, which saves their queries."""
-    distinct, which = torch.unique(rows, dim=0, return_inverse=True)
-    leaf = distinct.requires_grad_()
+    number = numbered(rows)
+    leaf = rows[first_rows(number)].requires_grad_()
     slope: Tensor = torch.autograd.grad(problem.margin(leaf).sum(), leaf)[0]
-    return slope[which]
+    return slope[number]

@@ -29,6 +29,7 @@ from actspec_bench.problems.explaining import (
     aggregated,
     explained,
     global_generators_seeded,
+    spread_rows,
 )
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ ESTIMATORS = {
 
 
 def estimated(
-    problem: Problem, name: str, *, order: int, on: On, aggregate: Aggregate
+    problem: Problem, name: str, *, order: int | None, on: On, aggregate: Aggregate
 ) -> Attribution:
     r"""Estimate an interaction index of the games of rows of the foreground.
 
-    The game of a row x is :math:`v(T) = f(x_T, b_{\bar T})`, b the baseline. Over several rows
-    an interaction has the aggregate of its values; of one row, its value with its sign.
+    The game of a row x is :math:`v(T) = f(x_T, b_{\bar T})`, b the baseline. An interaction
+    has the aggregate of its values in the rows explained, even if that is one row: as all
+    interaction methods do, so that one index has the same sign in each of them.
 
     Parameters
     ----------
@@ -99,6 +101,8 @@ def estimated(
     estimator, n = ESTIMATORS[name], problem.n
     need(*(["lightgbm"] if estimator.trees else []))
     made = approximator(estimator.name)
+    if order is None:
+        order = plans.largest_order(estimator.cost, n, problem.remaining)
     order = min(order, n)
     if order < estimator.lowest:
         raise NotApplicable(f"{estimator.name} needs {estimator.lowest} units, and there is {n}")
@@ -117,7 +121,7 @@ def estimated(
     }
     began = time.perf_counter()
     with global_generators_seeded(problem) as seed, one_thread():
-        for number, row in enumerate(rows[: plan.rows]):
+        for number, row in enumerate(spread_rows(rows, plan.rows)):
             draw = (seed + number) % 2**31
             one = made(n=n, max_order=order, index=estimator.index, random_state=draw)
             if estimator.trees:
@@ -135,9 +139,7 @@ def estimated(
 
 
 def over_rows(values: list[dict[Subset, float]], aggregate: Aggregate) -> dict[Subset, float]:
-    """Return one value an interaction from those of each row, 0 where a row has none."""
-    if len(values) == 1:
-        return values[0]
+    """Return the aggregate of the values of each interaction, 0 in a row that has none."""
     subsets = list(dict.fromkeys(subset for found in values for subset in found))
     if not subsets:
         return {}

@@ -33,9 +33,12 @@ ON, OFF = 1.0, -1.0
 MOST_SUBSETS_OF_A_TERM = 2**16
 # Folds and least rows in a leaf of the boosted trees, and a margin of a fifth.
 LEAST_MASKS = 60
-NOTHING_TO_SPLIT = (
-    "the boosted trees found nothing to split on: the function is constant, or no unit matters by "
-    "itself in the masks drawn"
+# Masks, and masks times units, that it works off in some 20 seconds and a gigabyte.
+MOST_MASKS, MOST_NUMBERS = 4000, 128_000
+CONSTANT = "the function is constant over the masks drawn"
+TOO_FEW_TERMS = (
+    "shapiq fails where its trees have so few terms that it takes all of them for 95% of the "
+    "energy, as where no unit matters by itself in the masks drawn"
 )
 
 
@@ -117,18 +120,26 @@ def _spex(
     return result, info
 
 
-def proxyspex_spectrum(problem: Problem, *, samples: int, on: On) -> Attribution:
+def proxyspex_spectrum(problem: Problem, *, samples: int | None, on: On) -> Attribution:
     """ProxySPEX read at its Fourier coefficients, as `spex_spectrum` is."""
     need("lightgbm")
     n = problem.n
-    masks = min(problem.remaining, samples, 2**n)
+    # Of all patterns, which it would draw in pairs of complements, it makes hardly a term.
+    masks = min(problem.remaining, samples or min(MOST_MASKS, MOST_NUMBERS // n), 2**n - 1)
     if masks < LEAST_MASKS:
         raise NotApplicable(
             f"its boosted trees need {LEAST_MASKS} masks at least, for five folds of leaves of 20, "
             f"and there are {masks:,}: {problem.remaining:,} of the budget of {problem.budget:,} "
             f"remain, and {n} units have 2^{n} patterns"
         )
-    game = pattern_game(explained(problem, on), OFF)
+    values: list[float] = []
+    asked = pattern_game(explained(problem, on), OFF)
+
+    def game(coalitions: Any) -> Any:
+        answered = asked(coalitions)
+        values.extend(answered)
+        return answered
+
     began = time.perf_counter()
     reason = ""
     spectrum: dict[Subset, float] = {}
@@ -137,9 +148,12 @@ def proxyspex_spectrum(problem: Problem, *, samples: int, on: On) -> Attribution
         trees = one_job(proxy)
         try:
             result = proxy.approximate(masks, game)
-        except IndexError:
-            # Trees without a split have no energy of which to keep 95 %; shapiq 1.4 goes on.
-            reason = NOTHING_TO_SPLIT
+        except (IndexError, ValueError) as error:
+            if not values:
+                raise
+            if min(values, default=0.0) < max(values, default=0.0):
+                raise NotApplicable(f"{TOO_FEW_TERMS} ({error})") from error
+            reason = CONSTANT
         else:
             spectrum = fourier_from_moebius(coefficients(result))
     info = {

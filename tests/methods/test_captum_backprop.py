@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from actspec_bench import Attribution, NotApplicable, Problem, attribute
+from actspec_bench.methods.attributing.network import after_layer
 from actspec_bench.problems.views import restarted
 
 HOOKING = ["deeplift", "deeplift-shap", "lrp", "guided-backprop", "deconvolution"]
@@ -242,6 +243,16 @@ def test_the_network_stays_as_it_was(name: str) -> None:
         again = restarted(problem, budget=10, seed=0)
         assert torch.allclose(again.margin(rows[:1]), margins[:1], atol=1e-5)
         assert told.info["gap"] < 0.05
+
+
+def test_the_network_keeps_the_latest_margins_alone() -> None:
+    problem = problem_of(mlp())
+    network = after_layer(problem, cost=2)
+    rows = problem.foreground
+    first, second = network(rows[:20]), network(rows[20:])
+    assert not torch.equal(first[:12], second)
+    assert torch.equal(network.latest, second)
+    assert not [name for name, kept in vars(network).items() if isinstance(kept, list)]
 
 
 def test_a_row_looks_at_the_network_and_little_budget_is_told() -> None:

@@ -116,6 +116,7 @@ def test_cards_tell_costs_failures_and_what_they_call() -> None:
     for name in ALL:
         card = methods[name].card
         assert (card.returns, card.on) == ("units", "margin")
+        assert (card.family == "backpropagation") == (name in HOOKING)
         assert card.rows
         assert card.fails
         assert card.citation
@@ -123,5 +124,5 @@ def test_cards_tell_costs_failures_and_what_they_call() -> None:
         assert any(module.startswith(own) for module in card.imports)
         assert bool(card.calls) == ("captum.attr" in card.imports)
     assert {name for name in ALL if not methods[name].card.calls} == {
-        "feature-permutation", "shapley-values", "kernel-shap", "lime",
+        "feature-permutation", "shapley-sampling", "shapley-values", "kernel-shap", "lime",
     }  # fmt: skip

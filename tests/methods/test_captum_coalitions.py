@@ -167,6 +167,15 @@ def test_draws_have_the_kernel_s_sizes_and_come_with_their_complements() -> None
     assert len(shapley_kernel_draws(5, 7, torch.Generator())) == 7
 
 
+@pytest.mark.parametrize("n", [12, 64])
+def test_of_an_additive_game_five_coalitions_a_unit_give_its_values_exactly(n: int) -> None:
+    shares = torch.randn(1, n, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    drawn = shapley_kernel_draws(n, 5 * n, torch.Generator().manual_seed(0))
+    gains = shares @ drawn.double().T
+    got = shapley_regression(drawn, torch.ones(len(drawn)), gains, shares.sum(1))
+    assert got.numpy() == pytest.approx(shares.numpy(), abs=1e-9)
+
+
 def test_few_coalitions_do_not_blow_the_regression_up() -> None:
     """At 2 n coalitions in pairs least squares is off by several times the values."""
     problem = built("digits-hidden").problem

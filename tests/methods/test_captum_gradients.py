@@ -9,7 +9,7 @@ from scoring import TERMS, built, parity_sum
 from torch import Tensor, nn
 
 from actspec_bench import Attribution, NotApplicable, Problem, attribute
-from actspec_bench.problems.kinds import masked
+from actspec_bench.problems.kinds import interchange, masked
 from actspec_bench.problems.views import restarted
 
 WEIGHTS = torch.tensor([1.0, -2.0, 0.0, 0.5])
@@ -96,6 +96,16 @@ def test_kinds_of_smoothgrad_are_moments_of_the_gradient_over_the_noise() -> Non
         told = found("smoothgrad", lambda x: x[:, 0] ** 2, kind=kind, noise=0.15)
         assert told.units() == pytest.approx([expected, 0, 0, 0], rel=0.05)
         assert told.info == {"rows": 32, "samples": 156, "deviation": pytest.approx(0.3)}
+
+
+def test_the_range_that_noise_is_a_share_of_is_that_of_the_rows_and_of_draws() -> None:
+    """Rows to explain hold the largest value, and what D draws the smallest."""
+    rows = torch.rand(100, 3, generator=torch.Generator().manual_seed(0))
+    rows[50:] -= 9
+    rows[0], rows[99] = 4.0, -16.0
+    source = interchange(lambda x: x.sum(1), rows[50:], readout="margin", foreground=rows[:5])
+    told = attribute("smoothgrad", Problem(source, budget=500), noise=0.1)
+    assert told.info["deviation"] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("of", ["saliency", "input-x-gradient", "integrated-gradients"])

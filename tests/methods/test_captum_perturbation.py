@@ -79,15 +79,10 @@ def test_captum_with_its_defaults_gives_the_same_from_the_same_seed(on: str) -> 
     x, baseline = view.foreground, view.baseline[None]
     ablation = captum.attr.FeatureAblation(f).attribute(x, baselines=baseline)
     with global_generators_seeded(view):
-        sampling = captum.attr.ShapleyValueSampling(f).attribute(
-            x[:31], baselines=baseline, n_samples=5
-        )
-    with global_generators_seeded(view):
         draws = restarted(problem, budget=1, seed=0).sample(153)
         permutation = captum.attr.FeaturePermutation(f).attribute(draws)
     for name, direct in (
         ("feature-ablation", ablation),
-        ("shapley-sampling", sampling),
         ("feature-permutation", permutation),
     ):
         told = attribute(name, restarted(problem, budget=10_000, seed=0), on=on)
@@ -188,11 +183,11 @@ def test_permuting_needs_two_draws_and_spends_the_rest_on_more() -> None:
 
 
 def test_rows_give_way_to_permutations() -> None:
-    for budget, rows, permutations in ((65, 1, 1), (700, 2, 5), (64 * 4, 1, 3), (10_000, 31, 5)):
+    for budget, rows, permutations in ((65, 1, 1), (700, 2, 5), (64 * 4, 1, 4), (10_000, 31, 5)):
         problem, _ = planted("digits-hidden", 0, budget)
         told = attribute("shapley-sampling", problem)
         assert told.info == {"rows": rows, "permutations": permutations}
-        assert problem.spent["forward"] == rows * (1 + 64 * permutations)
+        assert problem.spent["forward"] == 1 + rows * (1 + 63 * permutations)
 
 
 def test_the_value_is_the_sign_of_the_margin() -> None:

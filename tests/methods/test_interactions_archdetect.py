@@ -40,7 +40,7 @@ def test_strengths_are_mean_squares_of_quarters_of_second_differences() -> None:
 
     problem = Problem.from_function(margin, 6, budget=3 * 44 + 3)
     found = attribute("archdetect", problem, pairs=1, contexts=3, singles=True)
-    rows = problem.foreground[:3]
+    rows = problem.foreground[[0, 10, 21]]
     strength = {}
     for i, j in combinations(range(6), 2):
         squares = []

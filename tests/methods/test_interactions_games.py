@@ -178,11 +178,21 @@ def test_banzhaf_by_random_coalitions_finds_the_planted_pairs() -> None:
     assert found == pytest.approx({(2, 9): 4.0, (4,): -1.0}, abs=1e-3)
 
 
+def test_a_banzhaf_fit_has_four_coalitions_an_unknown_before_another_row() -> None:
+    few = restarted(parity_sum({(2, 9): 1.0}, 20), budget=2 * 4 * 191 - 1, seed=0)
+    assert attribute("banzhaf-interactions", few).info["rows"] == 1
+    more = restarted(few, budget=2 * 4 * 191, seed=0)
+    told = attribute("banzhaf-interactions", more).info
+    assert (told["rows"], told["coalitions"]) == (2, 764)
+
+
 def test_banzhaf_fits_the_units_that_change_most_where_all_are_too_many() -> None:
     source = masked(lambda x: x[:, 2] * x[:, 90] - 0.5 * x[:, 40], 100, readout="margin")
     problem = Problem(source, budget=202 + 300)
     found = attribute("banzhaf-interactions", problem, aggregate="mean")
     assert found.as_dict() == pytest.approx({(2, 90): 4.0, (40,): -1.0}, abs=1e-3)
     assert {2, 40, 90} <= set(found.info["units_fitted"])
+    # Of 12 units 1 + 66 subsets are of even size, times four 268 of the 300 left; of 13, 316.
+    assert len(found.info["units_fitted"]) == 12
     with pytest.raises(NotApplicable, match="choosing 3 units and fitting"):
         attribute("banzhaf-interactions", Problem(source, budget=202))

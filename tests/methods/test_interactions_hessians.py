@@ -10,6 +10,7 @@ from scoring import parity_sum, planted
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.methods.interacting.hessians import hessians_along, log_rule
+from actspec_bench.problems.explaining import spread_rows
 from actspec_bench.problems.views import restarted
 
 
@@ -37,7 +38,7 @@ def test_the_signed_mean_keeps_the_sign_and_adds_up_to_the_change_from_the_basel
     terms = {(0, 3): 1.0, (1,): -0.75, (2, 4, 5): 0.5, (0, 1, 2, 3, 4): 0.7}
     problem = parity_sum(terms, 6)
     found = attribute("integrated-hessians", problem, aggregate="mean")
-    rows = problem.foreground[: found.info["rows"]]
+    rows = spread_rows(problem.foreground, found.info["rows"])
     change = problem.value(rows).mean() - problem.value(problem.baseline[None])[0]
     assert sum(found.as_dict().values()) == pytest.approx(float(change), abs=1e-5)
     assert found.info["unaccounted"] < 1e-5

@@ -127,3 +127,6 @@ def test_where_nothing_clusters_it_says_so() -> None:
     alone = interchange(lambda x: x[:, 0], rows, readout="margin", foreground=rows[:4])
     with pytest.raises(NotApplicable, match=r"no units correlate by 0\.3"):
         attribute("group-ablation", Problem(alone))
+    # Five over the root of the 375 rows that D keeps: so much independent draws may correlate.
+    with pytest.raises(NotApplicable, match=r"no units correlate by 0\.26"):
+        attribute("group-ablation", Problem(alone), cuts=(0.02, 0.1))

@@ -11,7 +11,7 @@ import torch
 from scoring import TERMS, parity_sum
 
 from actspec_bench import NotApplicable, Problem, attribute
-from actspec_bench.methods.intervening.neurons import Game, Sums, undecided, walked
+from actspec_bench.methods.intervening.neurons import Game, Sums, half_widths, undecided, walked
 from actspec_bench.problems.kinds import masked
 from actspec_bench.problems.views import ScoringView, restarted
 
@@ -134,18 +134,83 @@ def test_units_that_are_decided_are_passed_over_and_the_others_keep_their_values
     assert sum(asked[1:]) < 50 * 4 + 50 * 8
 
 
+@pytest.mark.parametrize("length", [30, 41, 60])
+def test_an_order_is_cut_after_more_than_five_coalitions_near_the_ablated(length: int) -> None:
+    """Coalitions without the only unit that matters are near; the empty one is not asked for."""
+    for seed in range(10):
+        met: list[bool] = []
+
+        def function(x: torch.Tensor, met=met) -> torch.Tensor:
+            met.extend((x[:, 0] == 0).tolist())
+            return x[:, 0]
+
+        game = Game.of(function, torch.ones(1, length), torch.zeros(length))
+        met.clear()
+        every = np.ones(length, dtype=bool)
+        walk = walked(game, torch.Generator().manual_seed(seed), 1, 1, every, 0.2)
+        gone = length - 1 - walk.units.tolist().index(0)
+        assert sum(met) == min(6, gone)
+        assert walk.cut == (gone >= 6)
+
+
+def drawn(games: int, count: int, values: list[float], chances: list[float]) -> Sums:
+    """What is known of as many games, each of ``count`` independent contributions."""
+    sums = Sums.none(games)
+    draws = np.random.default_rng(0).choice(values, (count, games), p=chances)
+    for contributions in draws:
+        sums.add(np.arange(games), contributions)
+    return sums
+
+
+@pytest.mark.parametrize("count", [20, 60, 400])
+@pytest.mark.parametrize("rare", [0.01, 0.03, 0.1, 0.5])
+@pytest.mark.parametrize("delta", [0.05, 0.2])
+def test_intervals_hold_the_value_as_often_as_they_say(
+    count: int, rare: float, delta: float
+) -> None:
+    """Of contributions between -1 and 1, mostly at one end; performances span 1."""
+    sums = drawn(4000, count, [1.0, -1.0], [1 - rare, rare])
+    missed = np.abs(sums.mean - (1 - 2 * rare)) > half_widths(sums, delta, 1.0)
+    assert missed.mean() <= delta
+    missed = np.abs(sums.mean - (1 - 2 * rare)) > half_widths(sums, delta, 1.0) / 12
+    if rare == 0.5:
+        assert missed.mean() > delta
+
+
+def test_an_interval_is_that_of_contributions_scaled_to_between_0_and_1_on_each_side() -> None:
+    """The theorem is of one side and of variables between 0 and 1; performances span R."""
+    contributions = np.random.default_rng(1).uniform(-3, 3, 50)
+    sums = Sums.none(1)
+    sums.add(np.zeros(50, dtype=int), contributions)
+
+    def one_side(z: np.ndarray, chance: float) -> float:
+        log = np.log(2 / chance)
+        return (2 * z.var(ddof=1) * log / len(z)) ** 0.5 + 7 * log / (3 * (len(z) - 1))
+
+    expected = 6 * one_side((contributions + 3) / 6, 0.1 / 2)
+    assert half_widths(sums, 0.1, 3.0) == pytest.approx(expected)
+    assert np.isinf(half_widths(Sums.none(1), 0.1, 3.0)).all()
+
+
+def known(means: list[float], counts: list[float], variance: float) -> Sums:
+    mean, count = np.array(means), np.array(counts)
+    return Sums(count, mean * count, variance * (count - 1) + count * mean**2)
+
+
 def test_the_bandit_leaves_what_its_intervals_tell_apart() -> None:
-    sums = Sums(np.full(4, 100.0), np.array([90.0, 50, 48, 0]), np.array([85.0, 30, 30, 0]))
-    variance = np.array([85 - 81, 30 - 25, 30 - 23.04, 0]) / 99
-    assert sums.variance == pytest.approx(variance)
-    width = np.sqrt(2 * variance * np.log(10) / 100) + 7 * np.log(10) / (3 * 99)
-    expected = (np.abs(sums.mean - 0.48) < width) & (width > 0.05)
-    assert expected.tolist() == [False, True, True, False]
-    assert undecided(sums, 2, 0.2, 1.0).tolist() == expected.tolist()
-    assert undecided(sums, None, 0.2, 1.0).all()
-    assert undecided(sums, 4, 0.2, 1.0).all()
-    assert undecided(sums, 3, 0.2, 1.0).all()
+    sums = known([0.9, 0.5, 0.48, 0.0], [300, 300, 300, 300], 0.04)
+    assert sums.variance == pytest.approx(0.04)
+    assert undecided(sums, 2, 0.2, 1.0).tolist() == [False, True, True, False]
+    for top in (None, 4, 3):
+        assert undecided(sums, top, 0.2, 1.0).all()
     assert undecided(Sums.none(4), 2, 0.2, 1.0).all()
+
+
+def test_the_bandit_leaves_a_unit_alone_that_is_known_to_a_twentieth_of_the_spread() -> None:
+    """The third of five units is at the border, and nothing is to be learnt of it."""
+    sums = known([0.9, 0.5, 0.49, 0.48, 0.0], [300, 300, 10_000, 300, 300], 0.04)
+    assert half_widths(sums, 0.2, 1.0)[1:3] == pytest.approx([0.07, 0.007], rel=0.2)
+    assert undecided(sums, 2, 0.2, 1.0).tolist() == [False, True, False, True, False]
 
 
 def test_the_bandit_samples_clear_units_less() -> None:

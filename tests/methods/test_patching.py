@@ -8,7 +8,9 @@ import torch
 from scoring import parity_sum, planted, random_patterns
 
 from actspec_bench import NotApplicable, Problem, attribute
-from actspec_bench.methods.intervening.pairs import find_pairs, paired
+from actspec_bench.methods.intervening.finding import find_pairs
+from actspec_bench.methods.intervening.groups import Patched
+from actspec_bench.methods.intervening.pairs import paired
 from actspec_bench.methods.intervening.patching import patched_values, single_effects
 from actspec_bench.problems.kinds import interchange, masked
 from actspec_bench.problems.views import restarted
@@ -32,10 +34,12 @@ def on_masks(function, n: int, *, readout: str = "margin", budget: int = 10_000)
     return Problem(masked(function, n, readout=readout), budget=budget)
 
 
-def layer(function, n: int, *, readout: str = "margin", budget: int = 10_000) -> Problem:
+def layer(function, n: int, *, low: float = 0) -> Problem:
+    """Of a layer with a ReLU; where ``low`` is above 0, of few distinct rows."""
     rows = torch.randn(400, n, generator=torch.Generator().manual_seed(0)).relu()
-    source = interchange(function, rows, readout=readout, foreground=rows[:32], heldout=rows[:9])
-    return Problem(source, budget=budget)
+    rows = (rows > low).float() if low > 0 else rows
+    source = interchange(function, rows, readout="margin", foreground=rows[:32], heldout=rows[:9])
+    return Problem(source, budget=10_000)
 
 
 def both(*units: int):
@@ -213,15 +217,67 @@ def test_pairs_are_distinct_and_take_turns(a: int, b: int, most: int) -> None:
 
 
 def test_rows_of_a_data_set_are_evaluated_once() -> None:
-    seen = []
+    """The foreground's 32 are of the data set too, of which rows may be equal to others."""
+    for low in (0, 0.3):
+        seen = []
 
-    def function(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x.clone())
-        return x[:, 0] - 5.0 + x[:, 1]
+        def function(x: torch.Tensor, seen=seen) -> torch.Tensor:
+            seen.append(x.clone())
+            return x[:, 0] - 5.0 + x[:, 1]
 
-    problem = layer(function, 5)
-    seen.clear()
-    pairs = find_pairs(problem, problem.value, cost=5, share=0.25)
-    evaluated = torch.cat(seen[:-1])
-    assert len(evaluated) == pairs.info["rows_evaluated"] == 432
-    assert sorted(evaluated[32:].tolist()) == sorted(problem.rows.tolist())
+        problem = layer(function, 5, low=low)
+        seen.clear()
+        pairs = find_pairs(problem, problem.value, cost=5, share=0.25)
+        evaluated = torch.cat(seen[:-1])
+        assert len(evaluated) == pairs.info["rows_evaluated"] == 400
+        assert sorted(evaluated.tolist()) == sorted(problem.rows.tolist())
+
+
+@pytest.mark.parametrize("direction", ["denoising", "noising", "both"])
+def test_a_gradient_is_asked_once_a_row_and_the_budget_goes_into_rows(direction: str) -> None:
+    problem = layer(lambda x: x[:, 0] - 1.2 * x[:, 1] + 0.3 * x[:, 2] ** 2 - 0.5, 5)
+    above = restarted(problem, budget=400, seed=0).margin(problem.rows) >= 0
+    high, low = (len(torch.unique(problem.rows[a], dim=0)) for a in (above, ~above))
+    once = {"denoising": low, "noising": high, "both": high + low}[direction]
+    found = attribute("attribution-patching", problem, direction=direction)
+    assert problem.spent == {"forward": 402 + once, "backward": once}
+    assert found.info["pairs"] == 2**14
+    rare = Problem.from_function(lambda x: x[:, :3].sum(1) - 2.5, 40, budget=10_000)
+    found = attribute("attribution-patching", rare, direction=direction)
+    assert rare.remaining < 300
+    assert found.units(40)[:3] == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_groups_end_where_the_next_is_within_two_standard_errors_of_nothing() -> None:
+    """Beside one unit there is noise alone; above zero, its effects are half of the time."""
+    further, endings = 0, []
+    for seed in range(10):
+        problem, truth = planted("planted-parity[n=12,order=1,terms=1,noise=0.5]", seed, 6000)
+        found = attribute("activation-patching-groups", problem)
+        assert next(iter(truth.spectrum)) in found.subsets
+        further += len(found.subsets) - 1
+        endings.append(found.info["ended"])
+    assert further <= 2
+    assert endings.count("the next group is within two standard errors of no effect") >= 8
+
+
+def test_groups_spend_the_shares_of_the_budget_that_are_stated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = []
+    extended = Patched.extended
+
+    def recorded(self, function, units):
+        before = problem.remaining
+        values = extended(self, function, units)
+        steps.append((before, (before - problem.remaining) / before, int(units.sum())))
+        return values
+
+    monkeypatch.setattr(Patched, "extended", recorded)
+    problem = Problem.from_function(lambda x: x[:, :6].prod(1) + x[:, :6].sum(1), 40, budget=20_000)
+    found = attribute("activation-patching-groups", problem, pairs=10_000, groups=4, share=1.0)
+    (left, singles, units), *grown = steps
+    assert (units, 1 / 4 < singles <= 1 / 3) == (40, True)
+    assert all(spent <= 1 / 8 for _, spent, _ in grown)
+    assert max(spent for _, spent, _ in grown) > 1 / 12
+    assert 1 / 9 < 2 * 4 * found.info["pairs_measured_on"] / left <= 1 / 8

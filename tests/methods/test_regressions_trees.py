@@ -55,6 +55,13 @@ def test_orders_one_to_four_are_found_by_one_setting() -> None:
     assert problem.remaining == 0
 
 
+def test_leaves_of_few_rows_are_enough() -> None:
+    """An AND of two units in 150 of 200 rows: its leaves have about forty."""
+    terms = {(0,): 0.5, (1,): 0.5, (0, 1): 0.5}
+    found = attribute("boosted-trees", restarted(parity_sum(terms, 6), budget=200, seed=0))
+    assert found.as_dict() == pytest.approx(terms, abs=1e-4)
+
+
 def test_planted_triples_among_64_units_are_found_from_10_000_draws() -> None:
     problem, truth = planted("planted-parity[noise=0.05]", 0, 10_000)
     found = attribute("boosted-trees", problem)

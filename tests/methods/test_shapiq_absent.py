@@ -120,9 +120,10 @@ def test_a_plan_has_the_most_bins_that_the_budget_affords_and_then_a_smaller_deg
     assert plan(64, 1, 359) == (1, 192)
 
 
-def test_over_several_rows_an_interaction_is_aggregated_and_of_one_keeps_its_sign() -> None:
+def test_an_interaction_is_aggregated_over_several_rows_and_over_one() -> None:
     rows = [{(0,): -1.0, (0, 1): 2.0}, {(0,): 3.0}]
-    assert over_rows(rows[:1], "mean-absolute") == {(0,): -1.0, (0, 1): 2.0}
+    assert over_rows(rows[:1], "mean-absolute") == {(0,): 1.0, (0, 1): 2.0}
+    assert over_rows(rows[:1], "mean") == {(0,): -1.0, (0, 1): 2.0}
     assert over_rows(rows, "mean-absolute") == {(0,): 2.0, (0, 1): 1.0}
     assert over_rows(rows, "mean") == {(0,): 1.0, (0, 1): 1.0}
     assert over_rows(rows, "root-mean-square") == pytest.approx({(0,): 5**0.5, (0, 1): 2**0.5})

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from scoring import TERMS, parity_sum, planted
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.errors import Missing
 from actspec_bench.methods.playing import plans
 from actspec_bench.methods.playing.games import row_game
 from actspec_bench.methods.playing.indices import ESTIMATORS
-from actspec_bench.problems.kinds import binary
+from actspec_bench.problems.explaining import spread_rows
+from actspec_bench.problems.kinds import binary, masked
 from actspec_bench.problems.views import restarted
 
 shapiq = pytest.importorskip("shapiq")
@@ -54,7 +56,7 @@ def close(found: dict, exact: dict, tolerance: float) -> bool:
 @pytest.mark.parametrize("name", EXACT)
 def test_of_all_coalitions_an_index_is_exact(name: str, order: int) -> None:
     problem = problem_of(mixed, budget=2**N)
-    found = attribute(name, problem, order=order)
+    found = attribute(name, problem, order=order, aggregate="mean")
     exact = exactly(mixed, problem.foreground[0], ESTIMATORS[name].index, order)
     assert found.info["rows"] == 1
     assert problem.spent["forward"] == found.info["samples"] == 2**N
@@ -70,7 +72,7 @@ def test_of_all_coalitions_an_index_is_exact(name: str, order: int) -> None:
 @pytest.mark.parametrize("name", SAMPLED)
 def test_permutations_come_to_the_index(name: str, order: int) -> None:
     problem = problem_of(mixed, budget=60_000)
-    found = attribute(name, problem, order=order)
+    found = attribute(name, problem, order=order, aggregate="mean")
     exact = exactly(mixed, problem.foreground[0], ESTIMATORS[name].index, order)
     assert found.info["rows"] == 1
     assert found.info["samples"] > 59_000
@@ -84,7 +86,8 @@ def test_over_rows_it_is_the_mean_of_magnitudes(name: str) -> None:
         return x[:, 0] * x[:, 1] + 0.5 * x[:, 2].square() * x[:, 0] - 0.25 * x[:, 1]
 
     problem = problem_of(three, 3, budget=24, rows=32)
-    rows = problem.foreground[:3]
+    rows = spread_rows(problem.foreground, 3)
+    assert torch.equal(rows, problem.foreground[[0, 10, 21]])
     exact = [exactly(three, row, ESTIMATORS[name].index, 2) for row in rows]
     found = attribute(name, problem)
     assert (found.info["rows"], found.info["coalitions"]) == (3, 8)
@@ -94,12 +97,41 @@ def test_over_rows_it_is_the_mean_of_magnitudes(name: str) -> None:
     assert close(signed, {s: np.mean([values[s] for values in exact]) for s in exact[0]}, 1e-5)
 
 
+def test_of_one_row_it_is_aggregated_too_as_by_the_own_method_of_the_same_index() -> None:
+    source = masked(mixed, N, readout="margin")
+    for aggregate, negative in (("mean", True), ("mean-absolute", False)):
+        theirs, own = (
+            attribute(name, Problem(source, budget=2**N), aggregate=aggregate, **more).as_dict()
+            for name, more in (
+                ("regression-fbii", {}), ("banzhaf-interactions", {"index": "faith-banzhaf"})
+            )
+        )  # fmt: skip
+        assert any(value < -0.01 for value in own.values()) == negative
+        assert close(theirs, own, 1e-4)
+        for name in (*EXACT, *SAMPLED):
+            told = attribute(name, Problem(source, budget=2000), aggregate=aggregate)
+            assert told.info["rows"] == 1
+            assert bool((told.coefficients < -0.01).any()) == negative, name
+
+
+def test_the_library_runs_on_one_thread() -> None:
+    threads: set[int] = set()
+
+    def watched(x: torch.Tensor) -> torch.Tensor:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+        return mixed(x)
+
+    with threadpool_limits(2):
+        attribute("regression-fbii", problem_of(watched, budget=2**N))
+    assert threads == {1}
+
+
 @pytest.mark.parametrize("name", [*EXACT, *SAMPLED])
 def test_two_units_that_act_only_together_are_one_interaction(name: str) -> None:
     """A product of two units, from zero; Shapley values share it, what is faithful does not."""
     problem = problem_of(lambda x: -2 * x[:, 1] * x[:, 3], 5, budget=20_000)
     value = float(-2 * problem.foreground[0, [1, 3]].prod())
-    found = attribute(name, problem)
+    found = attribute(name, problem, aggregate="mean")
     assert found.subsets[0] == (1, 3)
     assert found.coefficients[0] == pytest.approx(value, rel=1e-4)
     shared = value / 2 if ESTIMATORS[name].index == "SII" else 0.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import warnings
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -18,10 +17,11 @@ from scoring import TERMS, parity_sum, planted
 from actspec_bench import NotApplicable, Problem, attribute
 from actspec_bench.fourier.spectrum import all_patterns, walsh_hadamard
 from actspec_bench.methods.playing.codes import least_masks, plan
-from actspec_bench.methods.playing.spectra import NOTHING_TO_SPLIT
+from actspec_bench.methods.playing.spectra import CONSTANT, TOO_FEW_TERMS
 from actspec_bench.problems.explaining import global_generators_seeded
 from actspec_bench.problems.views import restarted
 
+numba = pytest.importorskip("numba")
 approximators = pytest.importorskip("shapiq.approximator")
 dense = pytest.importorskip("galois._polys._dense")
 
@@ -141,7 +141,21 @@ def test_proxyspex_finds_planted_sets_from_its_masks() -> None:
         attribute("proxyspex", parity_sum({(0,): 1.0}, 5))
 
 
-def test_proxyspex_of_a_constant_function_says_that_there_is_nothing_to_split() -> None:
+def test_proxyspex_of_a_constant_function_says_so() -> None:
     found = attribute("proxyspex", Problem.from_function(lambda x: 0 * x[:, 0] + 1, 8, budget=100))
     assert found.subsets == ()
-    assert found.info["reason"] in {NOTHING_TO_SPLIT, "it found no subset"}
+    assert found.info["reason"] in {CONSTANT, "it found no subset"}
+
+
+def test_proxyspex_with_the_budget_for_all_patterns_is_not_cut_short() -> None:
+    """At all 2^n masks the library would fail, and with a mask less it is exact."""
+    terms = {(0,): 1.0, (1,): 0.5, (2, 3): 1.0}
+    found = attribute("proxyspex", parity_sum(terms, 8))
+    assert set(found.subsets[:3]) == set(terms)
+    assert found.info["samples"] == 2**8 - 1
+
+
+def test_where_the_library_fails_proxyspex_is_not_applicable_with_the_reason() -> None:
+    with pytest.raises(NotApplicable, match="so few terms") as refused:
+        attribute("proxyspex", restarted(parity_sum({(0, 1): 1.0}, 8), budget=200, seed=0))
+    assert TOO_FEW_TERMS in str(refused.value)

@@ -1,4 +1,4 @@
-"""Importing this compiles SPEX's decoder for up to 92 units, if shapiq is there.
+"""Importing this compiles SPEX's decoder for up to 92 units, for 5 to 40 s, if shapiq is there.
 
 A card names it, so that a harness which imports such modules beforehand, in the process that it
 forks its cells from, compiles once and not in every cell. The decoder of degree 5 takes its
