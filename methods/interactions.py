@@ -98,8 +98,7 @@ def archdetect(
     over contexts c, where units i and j are switched to their other state. Contexts come in pairs,
     a row to explain and its baseline, each the other's other state; of on/off units a row and its
     negative, and after the rows to explain draws of D. States count as +1 and -1, hence the 4. A
-    merged set's coefficient is the root of its pairs' mean strength: of a sum of disjoint
-    characters the size of the Fourier coefficient, without its sign.
+    merged set has the root of its pairs' mean strength: a disjoint character's coefficient's size.
 
     Told nothing, pairs are kept up to the largest ratio between successive strengths among those
     that noise does not explain, the limit of noise itself counting as the next: a mean square

@@ -48,8 +48,8 @@ def matching_pursuit(
     of a least-squares refit on those taken; importance is the root of the variance that each
     explained when it was taken, and ranks them.
 
-    On pure noise 4% of runs report anything (1,200 seeds, n = 10, 1,000 rows). Of five triples among
-    64 units, with noise of half the signal, all five are found from 700 rows (10 of 10 seeds).
+    On pure noise 4% of runs report anything (1,200 seeds, n = 10, 1,000 rows). Of five triples
+    among 64 units, with noise of half the signal, all are found from 700 rows (10 of 10 seeds).
 
     Parameters
     ----------

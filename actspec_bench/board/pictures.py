@@ -78,12 +78,13 @@ def _method_by_method(board: Board, track: TrackTable, methods: list[str]) -> st
                 group = track.groups.get((task, method, budget))
                 if group is None or group.main.mean is None:
                     continue
-                own = group.main
-                low, high = (own.mean if end is None else end for end in (own.low, own.high))
+                mean = group.main.mean
+                low = mean if group.main.low is None else group.main.low
+                high = mean if group.main.high is None else group.main.high
                 axis.errorbar(
-                    [own.mean],
+                    [mean],
                     [place],
-                    xerr=[[own.mean - low], [high - own.mean]],
+                    xerr=[[mean - low], [high - mean]],
                     color=COLOURS[0] if group.first else COLOURS[1],
                     label=FIRST if group.first else OTHERS,
                     marker="o",
