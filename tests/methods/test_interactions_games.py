@@ -136,11 +136,15 @@ def test_shapley_interactions_of_pairs_are_those_of_shapiq() -> None:
 def test_a_product_of_two_units_is_exact_in_one_sweep_and_rows_come_after_sweeps() -> None:
     problem = restarted(parity_sum({(0, 3): 1.0}, 8), budget=2 + 8 * 14, seed=0)
     found = attribute("shapley-interactions", problem)
-    assert found.info == {"rows": 1, "permutations": 8}
+    assert found.info == {"rows": 1, "permutations": 8, "order": 2}
     assert found.as_dict()[0, 3] == pytest.approx(1.0)
     assert found.subsets[0] == (0, 3)
     more = restarted(problem, budget=2 * (1 + 8 * 14) + 1, seed=0)
-    assert attribute("shapley-interactions", more).info == {"rows": 2, "permutations": 16}
+    assert attribute("shapley-interactions", more, order=2).info == {
+        "rows": 2,
+        "permutations": 16,
+        "order": 2,
+    }
     few = attribute("shapley-interactions", restarted(problem, budget=40, seed=0))
     assert few.info["subsets_not_sampled"] == 28 - 2 * 7
 
@@ -174,25 +178,31 @@ def test_banzhaf_by_random_coalitions_finds_the_planted_pairs() -> None:
     """Of 20 units all are fitted; the interaction of a masked pair is four times its character."""
     source = masked(lambda x: x[:, 2] * x[:, 9] - 0.5 * x[:, 4], 20, readout="margin")
     problem = Problem(source, budget=1000)
-    found = attribute("banzhaf-interactions", problem, aggregate="mean").as_dict()
+    found = attribute("banzhaf-interactions", problem, order=2, aggregate="mean").as_dict()
     assert found == pytest.approx({(2, 9): 4.0, (4,): -1.0}, abs=1e-3)
 
 
 def test_a_banzhaf_fit_has_four_coalitions_an_unknown_before_another_row() -> None:
     few = restarted(parity_sum({(2, 9): 1.0}, 20), budget=2 * 4 * 191 - 1, seed=0)
-    assert attribute("banzhaf-interactions", few).info["rows"] == 1
+    assert attribute("banzhaf-interactions", few, order=2).info["rows"] == 1
     more = restarted(few, budget=2 * 4 * 191, seed=0)
-    told = attribute("banzhaf-interactions", more).info
+    told = attribute("banzhaf-interactions", more, order=2).info
     assert (told["rows"], told["coalitions"]) == (2, 764)
 
 
 def test_banzhaf_fits_the_units_that_change_most_where_all_are_too_many() -> None:
     source = masked(lambda x: x[:, 2] * x[:, 90] - 0.5 * x[:, 40], 100, readout="margin")
     problem = Problem(source, budget=202 + 300)
-    found = attribute("banzhaf-interactions", problem, aggregate="mean")
+    found = attribute("banzhaf-interactions", problem, order=2, aggregate="mean")
     assert found.as_dict() == pytest.approx({(2, 90): 4.0, (40,): -1.0}, abs=1e-3)
     assert {2, 40, 90} <= set(found.info["units_fitted"])
     # Of 12 units 1 + 66 subsets are of even size, times four 268 of the 300 left; of 13, 316.
     assert len(found.info["units_fitted"]) == 12
     with pytest.raises(NotApplicable, match="choosing 3 units and fitting"):
-        attribute("banzhaf-interactions", Problem(source, budget=202))
+        attribute("banzhaf-interactions", Problem(source, budget=202), order=2)
+
+
+def test_triples_are_taken_where_the_budget_samples_them_and_pairs_elsewhere() -> None:
+    for n, budget, order in ((8, 10_000, 3), (8, 300, 2), (64, 10_000, 2)):
+        problem = restarted(parity_sum({(0, 1, 2): 1.0}, n), budget=budget, seed=0)
+        assert attribute("shapley-interactions", problem).info["order"] == order

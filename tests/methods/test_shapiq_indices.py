@@ -103,7 +103,8 @@ def test_of_one_row_it_is_aggregated_too_as_by_the_own_method_of_the_same_index(
         theirs, own = (
             attribute(name, Problem(source, budget=2**N), aggregate=aggregate, **more).as_dict()
             for name, more in (
-                ("regression-fbii", {}), ("banzhaf-interactions", {"index": "faith-banzhaf"})
+                ("regression-fbii", {"order": 2}),
+                ("banzhaf-interactions", {"order": 2, "index": "faith-banzhaf"}),
             )
         )  # fmt: skip
         assert any(value < -0.01 for value in own.values()) == negative
@@ -249,3 +250,12 @@ def test_proxyshap_finds_a_pair_or_says_what_it_needs() -> None:
     assert found.info["trees"].partition(" ")[0] in {"lightgbm", "xgboost"}
     with pytest.raises(NotApplicable, match="needs 60 coalitions"):
         attribute("proxyshap", restarted(problem, budget=59, seed=0))
+
+
+def test_the_order_is_the_largest_with_coalitions_in_plenty() -> None:
+    for n, budget, order in ((10, 10_000, 4), (12, 2_000, 3), (16, 500, 2), (64, 10_000, 2)):
+        assert plans.largest_order(plans.regression, n, budget) == order
+    terms = {(0, 1, 2): 1.0, (3,): 0.5}
+    found = attribute("regression-fbii", parity_sum(terms, 10))
+    assert found.info["order"] >= 3
+    assert set(found.subsets[:1]) == {(0, 1, 2)}
