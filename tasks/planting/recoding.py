@@ -155,7 +155,7 @@ class Recoding:
 
         def sample(rows: int, generator: torch.Generator) -> Tensor:
             signs = torch.randint(0, 2, (rows, self.n // k), generator=generator).float() * 2 - 1
-            units = encode(signs, k, generator).reshape(rows, -1)
+            units = encode(signs, k, generator).flatten(1)
             x = torch.empty(rows, self.n)
             x[:, codes] = units[:, : len(codes)]
             x[:, self.idle] = units[:, len(codes) :]

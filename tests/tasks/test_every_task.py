@@ -15,6 +15,8 @@ def test_instances_differ_by_seed_and_repeat_with_it() -> None:
             one, same, other = (entry.function(seed, **entry.resolve({})) for seed in (0, 0, 1))
         except Missing:
             continue
+        for k in (0, 1, 3):
+            assert one.problem.sample(k).shape == (k, one.problem.n)
         rows = one.problem.foreground
         assert torch.equal(rows, same.problem.foreground)
         views = [ScoringView(i.problem, 0) for i in (one, same)]
