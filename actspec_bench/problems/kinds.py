@@ -173,7 +173,7 @@ def _checked_rows(
 
 def _seen_before(rows: Tensor, heldout: Tensor) -> tuple[str, ...]:
     """A sentence where held-out rows are among those that methods see, not just equal by chance."""
-    sums, held = rows.double().sum(1), heldout.double().sum(1)
+    sums, held = rows.sum(1, dtype=torch.double), heldout.sum(1, dtype=torch.double)
     some, others = rows[torch.isin(sums, held)], heldout[torch.isin(held, sums)]
     number = inputs_of(torch.cat([some, others]))
     again = int(torch.isin(number[len(some) :], number[: len(some)]).sum())
@@ -256,7 +256,8 @@ def interchange(
             raise ValueError(
                 f"the layer has {n} units for the inputs, and shape {tuple(rows.shape)} for {what}"
             )
-        if rows is not None and not torch.isfinite(rows).all():
+        # A sum that is finite has finite terms, and takes a tenth of the time of looking at each.
+        if rows is not None and not (rows.sum().isfinite() or torch.isfinite(rows).all()):
             raise ValueError(f"the layer's activations for {what} are not all finite: drop those")
     number: Tensor | Callable[[], Tensor] = partial(inputs_of, activations)
     if heldout is None:

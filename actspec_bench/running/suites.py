@@ -81,7 +81,6 @@ SUITES = {
                 "planted-nothing",
                 "digits-hidden",
                 "digits-patches",
-                "digits-recoded",
             ),
             with_data=("mnist-hidden", "sst2-recoded"),
             methods=(*KNOWN, *CONTROLS),

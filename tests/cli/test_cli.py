@@ -77,7 +77,7 @@ def test_options_without_a_command_run_the_default_suite(tmp_path: Path) -> None
     words = ("--dry-run", "--json", "--seeds", "1", "--data-dir", tmp_path)
     done = run(*words)
     planned = {cell["task"] for cell in json.loads(done.stdout)}
-    assert len(planned) == 6
+    assert len(planned) == 5
     (line,) = done.stderr.splitlines()
     assert line.startswith("left out, since their data is not here: mnist-hidden, sst2-recoded;")
     assert line.endswith("`python -m actspec_bench data fetch` gets it")
