@@ -46,7 +46,7 @@ class Group:
     on
         What was attributed: the margin or the value.
     told
-        Whether the truth told it something: an upper bound, which is not ranked.
+        Whether the truth told its lift something: it is shown, and not ranked.
     blind
         Whether the method is a control that sees nothing, neither truth nor function.
     above_chance

@@ -123,3 +123,17 @@ def test_on_instances_that_two_methods_share_none_ranks_below_a_worse_mean(seed:
         means = [np.mean([scores[m][i] for i in shared]) for m in (one, other)]
         if means[0] >= means[1]:
             assert found[one] <= found[other]
+
+
+def test_rows_of_equal_quality_come_out_with_overall_ranks_that_differ_as_boards_say() -> None:
+    """Eleven rows over seven tasks of five instances: the worst overall is 1.8 on average."""
+    generator = np.random.default_rng(5)
+    worst = []
+    for _ in range(12):
+        total = np.zeros(11)
+        for _ in range(7):
+            scores = generator.standard_normal(5) + generator.standard_normal((11, 5))
+            by_row = {str(row): own for row, own in enumerate(scores)}
+            total += list(ranks(by_row, higher_is_better=True).values())
+        worst.append(total.max() / 7)
+    assert np.mean(worst) == pytest.approx(1.8, abs=0.25)
